@@ -15,207 +15,207 @@ export const PROTOCOL_VERSION = 1;
 export const AGENT_PORT = 1024;
 
 /** virtiofs tags. Virtualization.framework limits a tag to less than 36 bytes. */
-export const BOOT_TAG = "rvm-boot";
-export const TRANSLATORS_TAG = "rvm-translators";
+export const BOOT_TAG = 'rvm-boot';
+export const TRANSLATORS_TAG = 'rvm-translators';
 /** Present only while a machine's system disk is being set up: holds the root archive. */
-export const IMAGE_TAG = "rvm-image";
+export const IMAGE_TAG = 'rvm-image';
 
 /** Where the boot share is mounted (mode 0700, root): `agent.js`, `config.json`. */
-export const BOOT_DIR = "/run/rosetta-vm/boot";
+export const BOOT_DIR = '/run/rosetta-vm/boot';
 /** Everything that a translated program needs lives under here, in the guest, in chroots and in containers. */
-export const RVM_DIR = "/dev/rvm";
+export const RVM_DIR = '/dev/rvm';
 /** Mount point of the data disk. */
-export const DATA_DIR = "/data";
+export const DATA_DIR = '/data';
 /** Unix socket that socat forwards vsock connections to (mode 0600). */
-export const AGENT_SOCKET = "/run/rosetta-vm/agent.sock";
+export const AGENT_SOCKET = '/run/rosetta-vm/agent.sock';
 
-export const EXEC_UPGRADE = "rosetta-vm-exec";
-export const FORWARD_UPGRADE = "rosetta-vm-forward";
+export const EXEC_UPGRADE = 'rosetta-vm-exec';
+export const FORWARD_UPGRADE = 'rosetta-vm-forward';
 
-export type TranslatorName = "box64" | "qemu" | "rosetta";
+export type TranslatorName = 'box64' | 'qemu' | 'rosetta';
 
 /** What the host writes to `config.json` on the boot share before each boot. */
 export interface BootConfig {
-	readonly schemaVersion: 1;
-	/** 64 hexadecimal digits, new for every boot. */
-	readonly token: string;
-	readonly machine: string;
-	readonly hostVersion: string;
-	/** Block device of the data disk in the guest, such as `/dev/nvme0n2`. */
-	readonly dataDevice: string;
-	readonly translator: {
-		readonly name: TranslatorName;
-		/** virtiofs tag of the translator share. */
-		readonly tag: string;
-		/** Rosetta only: the socket path configured on the host (design: under /dev, so that containers stay clean). */
-		readonly socketPath?: string;
-		/** Rosetta only: macOS 14 and later understand binfmt_misc's P flag. */
-		readonly preserveArgv0?: boolean;
-	};
-	readonly cache: { readonly enabled: boolean; readonly limitBytes: number };
-	readonly shares: readonly {
-		readonly tag: string;
-		readonly mountPoint: string;
-		readonly readOnly: boolean;
-	}[];
+  readonly schemaVersion: 1;
+  /** 64 hexadecimal digits, new for every boot. */
+  readonly token: string;
+  readonly machine: string;
+  readonly hostVersion: string;
+  /** Block device of the data disk in the guest, such as `/dev/nvme0n2`. */
+  readonly dataDevice: string;
+  readonly translator: {
+    readonly name: TranslatorName;
+    /** virtiofs tag of the translator share. */
+    readonly tag: string;
+    /** Rosetta only: the socket path configured on the host (design: under /dev, so that containers stay clean). */
+    readonly socketPath?: string;
+    /** Rosetta only: macOS 14 and later understand binfmt_misc's P flag. */
+    readonly preserveArgv0?: boolean;
+  };
+  readonly cache: { readonly enabled: boolean; readonly limitBytes: number };
+  readonly shares: readonly {
+    readonly tag: string;
+    readonly mountPoint: string;
+    readonly readOnly: boolean;
+  }[];
 }
 
 /** `manifest.json` at the root of the translator share made by the image builder. */
 export interface TranslatorShareManifest {
-	readonly schemaVersion: 1;
-	readonly translators: readonly {
-		readonly name: "box64" | "qemu";
-		/** Upstream version, for people. */
-		readonly version: string;
-		/** Path of the program inside the share, such as `box64`. */
-		readonly program: string;
-		/** SHA-256 (hex) over the program's and its libraries' digests: the cache's key. */
-		readonly build: string;
-	}[];
-	readonly files: readonly {
-		readonly path: string;
-		readonly sha256: string;
-		readonly bytes: number;
-	}[];
+  readonly schemaVersion: 1;
+  readonly translators: readonly {
+    readonly name: 'box64' | 'qemu';
+    /** Upstream version, for people. */
+    readonly version: string;
+    /** Path of the program inside the share, such as `box64`. */
+    readonly program: string;
+    /** SHA-256 (hex) over the program's and its libraries' digests: the cache's key. */
+    readonly build: string;
+  }[];
+  readonly files: readonly {
+    readonly path: string;
+    readonly sha256: string;
+    readonly bytes: number;
+  }[];
 }
 
 /** `GET /v1/health`: answers as soon as the agent listens. */
 export interface Health {
-	readonly protocol: number;
-	readonly agentVersion: string;
-	readonly machine: string;
-	/** Seconds since power-on (CLOCK_BOOTTIME). */
-	readonly uptimeSeconds: number;
-	readonly kernel: string;
-	/** Guest wall clock, Unix ms. */
-	readonly timeMs: number;
-	readonly memory: {
-		readonly totalBytes: number;
-		readonly availableBytes: number;
-	};
-	readonly dataDisk: {
-		readonly state: "mounting" | "ready" | "failed";
-		readonly reason?: string;
-		readonly totalBytes?: number;
-		readonly freeBytes?: number;
-	};
-	readonly translator: TranslatorStatus;
-	readonly cache: CacheStatus;
+  readonly protocol: number;
+  readonly agentVersion: string;
+  readonly machine: string;
+  /** Seconds since power-on (CLOCK_BOOTTIME). */
+  readonly uptimeSeconds: number;
+  readonly kernel: string;
+  /** Guest wall clock, Unix ms. */
+  readonly timeMs: number;
+  readonly memory: {
+    readonly totalBytes: number;
+    readonly availableBytes: number;
+  };
+  readonly dataDisk: {
+    readonly state: 'mounting' | 'ready' | 'failed';
+    readonly reason?: string;
+    readonly totalBytes?: number;
+    readonly freeBytes?: number;
+  };
+  readonly translator: TranslatorStatus;
+  readonly cache: CacheStatus;
 }
 
 export interface TranslatorStatus {
-	readonly state: "starting" | "ready" | "failed";
-	/** What the spec asked for. */
-	readonly wanted: TranslatorName;
-	/** What the kernel will really start for an x86_64 program: read back from binfmt_misc, then proved by running one. */
-	readonly active?: {
-		readonly name: TranslatorName;
-		readonly version: string;
-		readonly build: string;
-		readonly interpreter: string;
-		/** In the kernel's order, `POCF`. */
-		readonly flags: string;
-		/** True when a tiny x86_64 program ran and its /proc/<pid>/exe was this interpreter. */
-		readonly proved: boolean;
-	};
-	/** binfmt_misc entries for the same magic that were found and removed. */
-	readonly removedHandlers: readonly string[];
-	readonly reason?: string;
+  readonly state: 'starting' | 'ready' | 'failed';
+  /** What the spec asked for. */
+  readonly wanted: TranslatorName;
+  /** What the kernel will really start for an x86_64 program: read back from binfmt_misc, then proved by running one. */
+  readonly active?: {
+    readonly name: TranslatorName;
+    readonly version: string;
+    readonly build: string;
+    readonly interpreter: string;
+    /** In the kernel's order, `POCF`. */
+    readonly flags: string;
+    /** True when a tiny x86_64 program ran and its /proc/<pid>/exe was this interpreter. */
+    readonly proved: boolean;
+  };
+  /** binfmt_misc entries for the same magic that were found and removed. */
+  readonly removedHandlers: readonly string[];
+  readonly reason?: string;
 }
 
 export interface CacheStatus {
-	readonly backend: "dynacache" | "rosettad" | "none";
-	readonly state: "on" | "off" | "failed";
-	readonly reason?: string;
+  readonly backend: 'dynacache' | 'rosettad' | 'none';
+  readonly state: 'on' | 'off' | 'failed';
+  readonly reason?: string;
 }
 
 /** `GET /v1/cache/stats` */
 export interface CacheStats extends CacheStatus {
-	readonly directory: string;
-	/** Translator build that keys the folder. */
-	readonly build: string;
-	readonly entries: number;
-	readonly bytes: number;
-	readonly limitBytes: number;
-	/** Unix ms of the oldest and newest entry. */
-	readonly oldestMs?: number;
-	readonly newestMs?: number;
-	/** Per program, largest first; at most 1,000 rows. */
-	readonly programs: readonly {
-		readonly name: string;
-		readonly entries: number;
-		readonly bytes: number;
-		readonly newestMs: number;
-	}[];
+  readonly directory: string;
+  /** Translator build that keys the folder. */
+  readonly build: string;
+  readonly entries: number;
+  readonly bytes: number;
+  readonly limitBytes: number;
+  /** Unix ms of the oldest and newest entry. */
+  readonly oldestMs?: number;
+  readonly newestMs?: number;
+  /** Per program, largest first; at most 1,000 rows. */
+  readonly programs: readonly {
+    readonly name: string;
+    readonly entries: number;
+    readonly bytes: number;
+    readonly newestMs: number;
+  }[];
 }
 
 /** `POST /v1/cache/verify` */
 export interface CacheVerifyResult {
-	readonly checked: number;
-	readonly corrupt: readonly {
-		readonly entry: string;
-		readonly reason: string;
-	}[];
+  readonly checked: number;
+  readonly corrupt: readonly {
+    readonly entry: string;
+    readonly reason: string;
+  }[];
 }
 
 /** `POST /v1/cache/prune` with {@link CachePruneRequest} */
 export interface CachePruneRequest {
-	/** Keep at most this many bytes, the newest first; absent: the machine's limit. */
-	readonly keepBytes?: number;
-	/** Remove entries older than this many seconds. */
-	readonly olderThanSeconds?: number;
-	readonly all?: boolean;
-	readonly dryRun?: boolean;
+  /** Keep at most this many bytes, the newest first; absent: the machine's limit. */
+  readonly keepBytes?: number;
+  /** Remove entries older than this many seconds. */
+  readonly olderThanSeconds?: number;
+  readonly all?: boolean;
+  readonly dryRun?: boolean;
 }
 export interface CachePruneResult {
-	readonly removedEntries: number;
-	readonly removedBytes: number;
-	readonly removedCorrupt: number;
-	readonly remainingEntries: number;
-	readonly remainingBytes: number;
-	readonly dryRun: boolean;
+  readonly removedEntries: number;
+  readonly removedBytes: number;
+  readonly removedCorrupt: number;
+  readonly remainingEntries: number;
+  readonly remainingBytes: number;
+  readonly dryRun: boolean;
 }
 
 /** `PUT /v1/cache` with {@link CacheSwitchRequest}: off and on without a reboot (benchmarks, retries). */
 export interface CacheSwitchRequest {
-	readonly enabled: boolean;
+  readonly enabled: boolean;
 }
 
 /** `PUT /v1/translator`: registers another translator of the share; answers {@link TranslatorStatus}. */
 export interface TranslatorSwitchRequest {
-	readonly name: TranslatorName;
+  readonly name: TranslatorName;
 }
 
 /** `POST /v1/time` */
 export interface TimeRequest {
-	/** Host wall clock, Unix ms. */
-	readonly timeMs: number;
+  /** Host wall clock, Unix ms. */
+  readonly timeMs: number;
 }
 export interface TimeResult {
-	/** Guest minus host before the correction, ms. */
-	readonly skewMs: number;
-	readonly corrected: boolean;
+  /** Guest minus host before the correction, ms. */
+  readonly skewMs: number;
+  readonly corrected: boolean;
 }
 
 /** `POST /v1/shutdown`: answers, then syncs, unmounts and powers off. `POST /v1/restart` restarts the agent alone. */
 
 /** Query of `GET /v1/exec` (with `Upgrade`), as base64url JSON in the `x-rvm-exec` header. */
 export interface ExecRequest {
-	/** Program and arguments; at least one element. */
-	readonly argv: readonly string[];
-	readonly env?: Readonly<Record<string, string>>;
-	readonly cwd?: string;
-	/** Numeric; default 0. */
-	readonly uid?: number;
-	readonly gid?: number;
-	/** Present: run on a terminal of this size (stdout and stderr are then one stream). */
-	readonly tty?: {
-		readonly columns: number;
-		readonly rows: number;
-		readonly term: string;
-	};
-	/** False: stdin is at end of file from the start. */
-	readonly stdin: boolean;
+  /** Program and arguments; at least one element. */
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Numeric; default 0. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Present: run on a terminal of this size (stdout and stderr are then one stream). */
+  readonly tty?: {
+    readonly columns: number;
+    readonly rows: number;
+    readonly term: string;
+  };
+  /** False: stdin is at end of file from the start. */
+  readonly stdin: boolean;
 }
 
 /**
@@ -226,47 +226,47 @@ export const FRAME_HEADER_BYTES = 5;
 export const MAX_FRAME_BYTES = 64 * 1024;
 
 export const FrameType = {
-	/** host → guest: bytes for stdin. */
-	stdin: 0,
-	/** host → guest: stdin is at its end; empty payload. */
-	stdinEnd: 1,
-	/** guest → host. */
-	stdout: 2,
-	stderr: 3,
-	/** host → guest: JSON `{columns, rows}`. */
-	resize: 4,
-	/** host → guest: a signal's name, such as `SIGINT`. */
-	signal: 5,
-	/** guest → host, last frame: JSON {@link ExitStatus}. */
-	exit: 6,
+  /** host → guest: bytes for stdin. */
+  stdin: 0,
+  /** host → guest: stdin is at its end; empty payload. */
+  stdinEnd: 1,
+  /** guest → host. */
+  stdout: 2,
+  stderr: 3,
+  /** host → guest: JSON `{columns, rows}`. */
+  resize: 4,
+  /** host → guest: a signal's name, such as `SIGINT`. */
+  signal: 5,
+  /** guest → host, last frame: JSON {@link ExitStatus}. */
+  exit: 6,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
 export interface ExitStatus {
-	/** Exit code, or null when a signal ended the program. */
-	readonly code: number | null;
-	readonly signal: string | null;
-	/** Set when the program could not be started: then `code` is 126 (not executable) or 127 (not found). */
-	readonly error?: string;
+  /** Exit code, or null when a signal ended the program. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** Set when the program could not be started: then `code` is 126 (not executable) or 127 (not found). */
+  readonly error?: string;
 }
 
 /** Body of every answer with a status of 400 and above. */
 export interface AgentErrorBody {
-	readonly error: {
-		readonly code: string;
-		readonly what: string;
-		readonly why: string;
-		readonly fix: string;
-	};
+  readonly error: {
+    readonly code: string;
+    readonly what: string;
+    readonly why: string;
+    readonly fix: string;
+  };
 }
 
 /** One line of `/var/log/rosetta-vm/agent.log` (newline JSON) and of `GET /v1/logs?follow=1`. */
 export interface LogLine {
-	/** Unix ms. */
-	readonly timeMs: number;
-	readonly level: "debug" | "info" | "warn" | "error";
-	/** Part that speaks: `agent`, `translator`, `cache`, `exec`, `kernel`, … */
-	readonly part: string;
-	readonly message: string;
-	readonly fields?: Readonly<Record<string, string | number | boolean | null>>;
+  /** Unix ms. */
+  readonly timeMs: number;
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  /** Part that speaks: `agent`, `translator`, `cache`, `exec`, `kernel`, … */
+  readonly part: string;
+  readonly message: string;
+  readonly fields?: Readonly<Record<string, string | number | boolean | null>>;
 }

@@ -2,69 +2,69 @@
  * MachinePlan: everything a driver needs, settled, as pure data. Made by {@link makePlan} from the spec, facts of the
  * host and the machine's record; `up --dry-run` prints it. Field names are Virtualization.framework's and virtio's.
  */
-import type { TranslatorName } from "../../guest/protocol.ts";
+import type { TranslatorName } from '../../guest/protocol.ts';
 
 export type DiskAttachment =
-	| { readonly kind: "file"; readonly path: string }
-	| { readonly kind: "block"; readonly path: string }
-	| { readonly kind: "nbd"; readonly url: string };
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'block'; readonly path: string }
+  | { readonly kind: 'nbd'; readonly url: string };
 
 export interface DiskPlan {
-	/** `system` is replaceable; `data` (cache, docker) is kept. */
-	readonly role: "system" | "data";
-	readonly attachment: DiskAttachment;
-	/** Size the file must have before start, bytes, a multiple of 512. */
-	readonly sizeBytes: number;
-	readonly bus: "nvme" | "virtio" | "usb";
-	readonly readOnly: boolean;
-	/** Block device in the guest, such as `/dev/nvme0n1`. */
-	readonly guestDevice: string;
+  /** `system` is replaceable; `data` (cache, docker) is kept. */
+  readonly role: 'system' | 'data';
+  readonly attachment: DiskAttachment;
+  /** Size the file must have before start, bytes, a multiple of 512. */
+  readonly sizeBytes: number;
+  readonly bus: 'nvme' | 'virtio' | 'usb';
+  readonly readOnly: boolean;
+  /** Block device in the guest, such as `/dev/nvme0n1`. */
+  readonly guestDevice: string;
 }
 
 export interface SharePlan {
-	/** virtiofs tag, under 36 bytes. */
-	readonly tag: string;
-	readonly path: string;
-	readonly readOnly: boolean;
-	/** Where the guest mounts it; null for the shares that the guest knows by tag. */
-	readonly mountPoint: string | null;
+  /** virtiofs tag, under 36 bytes. */
+  readonly tag: string;
+  readonly path: string;
+  readonly readOnly: boolean;
+  /** Where the guest mounts it; null for the shares that the guest knows by tag. */
+  readonly mountPoint: string | null;
 }
 
 /** Unix sockets of a running machine; each path stays under 104 bytes (sockaddr_un on macOS). */
 export interface RuntimePlan {
-	/** Folder of the sockets, mode 0700. */
-	readonly directory: string;
-	/** Control socket of the host process. */
-	readonly control: string;
-	/** Proxy to the agent's vsock port. */
-	readonly agent: string;
+  /** Folder of the sockets, mode 0700. */
+  readonly directory: string;
+  /** Control socket of the host process. */
+  readonly control: string;
+  /** Proxy to the agent's vsock port. */
+  readonly agent: string;
 }
 
 export interface MachinePlan {
-	readonly schemaVersion: 1;
-	readonly name: string;
-	readonly driver: "qemu" | "vz";
-	readonly cpus: number;
-	readonly memoryMiB: number;
-	readonly boot: {
-		readonly kernel: string;
-		/** Present only while the system disk is being set up. */
-		readonly initialRamdisk: string | null;
-		readonly commandLine: string;
-	};
-	readonly disks: readonly DiskPlan[];
-	readonly shares: readonly SharePlan[];
-	readonly translator: {
-		readonly name: TranslatorName;
-		readonly tag: string;
-		readonly rosettaSocketPath?: string;
-	};
-	readonly cache: { readonly enabled: boolean; readonly limitBytes: number };
-	readonly vsock: { readonly cid: number };
-	readonly network: { readonly kind: "nat"; readonly macAddress: string };
-	/** Base64 of VZGenericMachineIdentifier's dataRepresentation on a Mac; a UUID elsewhere. Persisted. */
-	readonly machineIdentifier: string;
-	readonly serialLog: string;
-	readonly runtime: RuntimePlan;
-	readonly qemu: { readonly accelerator: "auto" | "kvm" | "tcg" };
+  readonly schemaVersion: 1;
+  readonly name: string;
+  readonly driver: 'qemu' | 'vz';
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly boot: {
+    readonly kernel: string;
+    /** Present only while the system disk is being set up. */
+    readonly initialRamdisk: string | null;
+    readonly commandLine: string;
+  };
+  readonly disks: readonly DiskPlan[];
+  readonly shares: readonly SharePlan[];
+  readonly translator: {
+    readonly name: TranslatorName;
+    readonly tag: string;
+    readonly rosettaSocketPath?: string;
+  };
+  readonly cache: { readonly enabled: boolean; readonly limitBytes: number };
+  readonly vsock: { readonly cid: number };
+  readonly network: { readonly kind: 'nat'; readonly macAddress: string };
+  /** Base64 of VZGenericMachineIdentifier's dataRepresentation on a Mac; a UUID elsewhere. Persisted. */
+  readonly machineIdentifier: string;
+  readonly serialLog: string;
+  readonly runtime: RuntimePlan;
+  readonly qemu: { readonly accelerator: 'auto' | 'kvm' | 'tcg' };
 }

@@ -2,91 +2,60 @@
  * MachineSpec: what the user may say about a machine, as pure data. `rosetta-vm.yaml` is strict: an unknown key is an
  * error with a suggestion. Everything has a default, so an absent or empty file is a whole spec.
  */
-import { z } from "zod";
-import { RosettaVmError } from "../errors.ts";
-import { suggestKey } from "./suggest.ts";
-import { GIB, MIB, parseSize } from "./units.ts";
+import { z } from 'zod';
+import { RosettaVmError } from '../errors.ts';
+import { suggestKey } from './suggest.ts';
+import { GIB, MIB, parseSize } from './units.ts';
 
 /** Names become folder names, socket names and the guest's host name (RFC 1123 label). */
 export const MACHINE_NAME_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
-export const DEFAULT_MACHINE_NAME = "default";
+export const DEFAULT_MACHINE_NAME = 'default';
 
 const size = (what: string) =>
-	z
-		.union([z.string().max(32), z.number().finite().nonnegative()])
-		.transform((value) => parseSize(value, what))
-		.meta({ type: "string", examples: ["4GiB", "512MiB", 8] });
+  z
+    .union([z.string().max(32), z.number().finite().nonnegative()])
+    .transform((value) => parseSize(value, what))
+    .meta({ type: 'string', examples: ['4GiB', '512MiB', 8] });
 
 const share = z.strictObject({
-	path: z
-		.string()
-		.min(1)
-		.max(1024)
-		.describe("Folder on the host; relative to the file, or starting with ~/"),
-	mountPoint: z
-		.string()
-		.startsWith("/")
-		.max(255)
-		.describe("Absolute path in the guest"),
-	readOnly: z
-		.boolean()
-		.default(true)
-		.describe("Read-only unless this is false"),
+  path: z.string().min(1).max(1024).describe('Folder on the host; relative to the file, or starting with ~/'),
+  mountPoint: z.string().startsWith('/').max(255).describe('Absolute path in the guest'),
+  readOnly: z.boolean().default(true).describe('Read-only unless this is false'),
 });
 
 export const specSchema = z
-	.strictObject({
-		$schema: z.string().max(1024).optional().describe("For editors; ignored"),
-		cpus: z
-			.int()
-			.min(1)
-			.max(64)
-			.optional()
-			.describe("Virtual CPUs; default: the host’s, at most 4"),
-		memory: size("memory")
-			.optional()
-			.describe("Guest memory; default: a quarter of the host’s, 2 to 8 GiB"),
-		disk: size("disk")
-			.default(64 * GIB)
-			.describe("Size of the data disk (sparse; grows only)"),
-		image: z
-			.string()
-			.max(64)
-			.default("default")
-			.describe("Guest image by name or id"),
-		translator: z
-			.enum(["auto", "box64", "qemu", "rosetta"])
-			.default("auto")
-			.describe(
-				"What runs x86_64 programs; auto: rosetta on a Mac, box64 elsewhere",
-			),
-		cache: z
-			.strictObject({
-				enabled: z
-					.boolean()
-					.default(true)
-					.describe("Keep translations and share them between all processes"),
-				limit: size("cache.limit")
-					.default(4 * GIB)
-					.describe("Over this size the oldest entries go"),
-			})
-			.prefault({}),
-		shares: z
-			.array(share)
-			.max(16)
-			.default([])
-			.describe("Host folders shown to the guest through virtiofs"),
-		qemu: z
-			.strictObject({
-				accelerator: z
-					.enum(["auto", "kvm", "tcg"])
-					.default("auto")
-					.describe("How QEMU runs the CPU; auto proves KVM first"),
-			})
-			.prefault({})
-			.describe("Linux hosts only"),
-	})
-	.meta({ title: "rosetta-vm.yaml", description: "A machine of rosetta-vm" });
+  .strictObject({
+    $schema: z.string().max(1024).optional().describe('For editors; ignored'),
+    cpus: z.int().min(1).max(64).optional().describe('Virtual CPUs; default: the host’s, at most 4'),
+    memory: size('memory').optional().describe('Guest memory; default: a quarter of the host’s, 2 to 8 GiB'),
+    disk: size('disk')
+      .default(64 * GIB)
+      .describe('Size of the data disk (sparse; grows only)'),
+    image: z.string().max(64).default('default').describe('Guest image by name or id'),
+    translator: z
+      .enum(['auto', 'box64', 'qemu', 'rosetta'])
+      .default('auto')
+      .describe('What runs x86_64 programs; auto: rosetta on a Mac, box64 elsewhere'),
+    cache: z
+      .strictObject({
+        enabled: z.boolean().default(true).describe('Keep translations and share them between all processes'),
+        limit: size('cache.limit')
+          .default(4 * GIB)
+          .describe('Over this size the oldest entries go'),
+      })
+      .prefault({}),
+    shares: z.array(share).max(16).default([]).describe('Host folders shown to the guest through virtiofs'),
+    qemu: z
+      .strictObject({
+        accelerator: z
+          .enum(['auto', 'kvm', 'tcg'])
+          .default('auto')
+          .describe('How QEMU runs the CPU; auto proves KVM first'),
+      })
+      .prefault({})
+      .describe('Linux hosts only'),
+  })
+  .meta({ title: 'rosetta-vm.yaml', description: 'A machine of rosetta-vm' });
 
 /** The spec after defaults: sizes are bytes. */
 export type MachineSpec = z.output<typeof specSchema>;
@@ -101,89 +70,75 @@ const MAX_DISK = 16 * 1024 * GIB;
  * Validates unknown data (parsed YAML or JSON) into a spec. `source` names where it came from in errors. Throws
  * `E_INVALID` with the path of the first wrong key, or `E_SIZE`.
  */
-export function parseSpec(input: unknown, source = "the spec"): MachineSpec {
-	const result = specSchema.safeParse(input ?? {});
-	if (!result.success) throw specError(result.error.issues[0], source);
-	const spec = result.data;
-	checkSize("memory", spec.memory, MIN_MEMORY, Number.MAX_SAFE_INTEGER);
-	checkSize("disk", spec.disk, MIN_DISK, MAX_DISK);
-	checkSize("cache.limit", spec.cache.limit, 0, MAX_DISK);
-	return spec;
+export function parseSpec(input: unknown, source = 'the spec'): MachineSpec {
+  const result = specSchema.safeParse(input ?? {});
+  if (!result.success) throw specError(result.error.issues[0], source);
+  const spec = result.data;
+  checkSize('memory', spec.memory, MIN_MEMORY, Number.MAX_SAFE_INTEGER);
+  checkSize('disk', spec.disk, MIN_DISK, MAX_DISK);
+  checkSize('cache.limit', spec.cache.limit, 0, MAX_DISK);
+  return spec;
 }
 
 /** JSON Schema (draft 2020-12) of the file, for editors: `rosetta-vm config schema`. */
 export function specJsonSchema(): Record<string, unknown> {
-	return z.toJSONSchema(specSchema, { io: "input" }) as Record<string, unknown>;
+  return z.toJSONSchema(specSchema, { io: 'input' }) as Record<string, unknown>;
 }
 
 /** Throws `E_USAGE` when a machine's name is not usable as a folder, socket and host name. */
 export function checkMachineName(name: string): string {
-	if (MACHINE_NAME_PATTERN.test(name)) return name;
-	throw new RosettaVmError("E_USAGE", {
-		what: `${JSON.stringify(name)} cannot be a machine's name.`,
-		why: "A name becomes a folder and the guest’s host name: 1 to 32 of a-z, 0-9 and “-”, not starting or ending with “-”.",
-		fix: 'Choose a name such as "default" or "build-1".',
-		facts: { name },
-	});
+  if (MACHINE_NAME_PATTERN.test(name)) return name;
+  throw new RosettaVmError('E_USAGE', {
+    what: `${JSON.stringify(name)} cannot be a machine's name.`,
+    why: 'A name becomes a folder and the guest’s host name: 1 to 32 of a-z, 0-9 and “-”, not starting or ending with “-”.',
+    fix: 'Choose a name such as "default" or "build-1".',
+    facts: { name },
+  });
 }
 
-function checkSize(
-	field: string,
-	bytes: number | undefined,
-	min: number,
-	max: number,
-): void {
-	if (bytes === undefined || (bytes >= min && bytes <= max)) return;
-	throw new RosettaVmError("E_SIZE", {
-		what: `${field} cannot be ${bytes} bytes.`,
-		why: `It must be between ${min / MIB} MiB and ${Math.round(max / GIB)} GiB.`,
-		fix: `Set ${field} to a size within these bounds, such as ${field}: 4GiB.`,
-		facts: { field, bytes, min, max },
-	});
+function checkSize(field: string, bytes: number | undefined, min: number, max: number): void {
+  if (bytes === undefined || (bytes >= min && bytes <= max)) return;
+  throw new RosettaVmError('E_SIZE', {
+    what: `${field} cannot be ${bytes} bytes.`,
+    why: `It must be between ${min / MIB} MiB and ${Math.round(max / GIB)} GiB.`,
+    fix: `Set ${field} to a size within these bounds, such as ${field}: 4GiB.`,
+    facts: { field, bytes, min, max },
+  });
 }
 
-function specError(
-	issue: z.core.$ZodIssue | undefined,
-	source: string,
-): RosettaVmError {
-	const path = (issue?.path ?? []).join(".");
-	if (issue?.code === "unrecognized_keys") {
-		const key = issue.keys[0] ?? "";
-		const full = path === "" ? key : `${path}.${key}`;
-		const suggestion = suggestKey(key, knownKeys(issue.path));
-		return new RosettaVmError("E_INVALID", {
-			what: `Unknown key ${JSON.stringify(full)} in ${source}.`,
-			why: "Keys are checked strictly, so that a typing error is not silently ignored.",
-			fix:
-				suggestion === undefined
-					? "`rosetta-vm config schema` lists every key."
-					: `Did you mean ${JSON.stringify(path === "" ? suggestion : `${path}.${suggestion}`)}?`,
-			facts: { key: full, suggestion: suggestion ?? null },
-		});
-	}
-	return new RosettaVmError("E_INVALID", {
-		what: `${path === "" ? "The content" : JSON.stringify(path)} in ${source} is not valid.`,
-		why: issue?.message ?? "It does not have the documented shape.",
-		fix: "`rosetta-vm config schema` shows what is allowed.",
-		facts: { key: path },
-	});
+function specError(issue: z.core.$ZodIssue | undefined, source: string): RosettaVmError {
+  const path = (issue?.path ?? []).join('.');
+  if (issue?.code === 'unrecognized_keys') {
+    const key = issue.keys[0] ?? '';
+    const full = path === '' ? key : `${path}.${key}`;
+    const suggestion = suggestKey(key, knownKeys(issue.path));
+    return new RosettaVmError('E_INVALID', {
+      what: `Unknown key ${JSON.stringify(full)} in ${source}.`,
+      why: 'Keys are checked strictly, so that a typing error is not silently ignored.',
+      fix:
+        suggestion === undefined
+          ? '`rosetta-vm config schema` lists every key.'
+          : `Did you mean ${JSON.stringify(path === '' ? suggestion : `${path}.${suggestion}`)}?`,
+      facts: { key: full, suggestion: suggestion ?? null },
+    });
+  }
+  return new RosettaVmError('E_INVALID', {
+    what: `${path === '' ? 'The content' : JSON.stringify(path)} in ${source} is not valid.`,
+    why: issue?.message ?? 'It does not have the documented shape.',
+    fix: '`rosetta-vm config schema` shows what is allowed.',
+    facts: { key: path },
+  });
 }
 
 /** Keys allowed at a path of the schema, read from the schema itself so that the two cannot drift apart. */
 function knownKeys(path: readonly PropertyKey[]): string[] {
-	let node: unknown = specJsonSchema();
-	for (const part of path) {
-		const record = node as {
-			properties?: Record<string, unknown>;
-			items?: unknown;
-		};
-		node =
-			typeof part === "number"
-				? record.items
-				: record.properties?.[String(part)];
-	}
-	return Object.keys(
-		(node as { properties?: Record<string, unknown> } | undefined)
-			?.properties ?? {},
-	);
+  let node: unknown = specJsonSchema();
+  for (const part of path) {
+    const record = node as {
+      properties?: Record<string, unknown>;
+      items?: unknown;
+    };
+    node = typeof part === 'number' ? record.items : record.properties?.[String(part)];
+  }
+  return Object.keys((node as { properties?: Record<string, unknown> } | undefined)?.properties ?? {});
 }
