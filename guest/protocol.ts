@@ -17,10 +17,20 @@ export const AGENT_PORT = 1024;
 /** virtiofs tags. Virtualization.framework limits a tag to less than 36 bytes. */
 export const BOOT_TAG = 'rvm-boot';
 export const TRANSLATORS_TAG = 'rvm-translators';
-/** Present only while a machine's system disk is being set up: holds the root archive. */
+/** Present only while an image's system disk is being made: holds the root archive. */
 export const IMAGE_TAG = 'rvm-image';
 
-/** Where the boot share is mounted (mode 0700, root): `agent.js`, `config.json`. */
+/**
+ * Kernel argument that makes the initrd set up the system disk and power off; its value is the image's id. The disk is
+ * whole when its first 512 bytes begin with {@link systemDiskMarker}: the initrd writes that last (ext4 leaves the first
+ * 1,024 bytes of a disk to boot loaders).
+ */
+export const SETUP_ARGUMENT = 'rvm.setup';
+
+/** What the first sector of a finished system disk begins with. */
+export const systemDiskMarker = (imageId: string): string => `rosetta-vm root ${imageId}\n`;
+
+/** Where the boot share is mounted (mode 0700, root): `agent.cjs`, `config.json`. */
 export const BOOT_DIR = '/run/rosetta-vm/boot';
 /** Everything that a translated program needs lives under here, in the guest, in chroots and in containers. */
 export const RVM_DIR = '/dev/rvm';
@@ -203,8 +213,15 @@ export interface TimeResult {
 export interface ExecRequest {
   /** Program and arguments; at least one element. */
   readonly argv: readonly string[];
+  /** Added to the guest's own environment, in which the translator's variables are set. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Absolute; default `/` (of `root`, when that is given). */
   readonly cwd?: string;
+  /**
+   * Absolute folder in the guest to run in instead of the guest's own root, such as an amd64 Debian tree: with /dev
+   * (so also {@link RVM_DIR}), /proc, /sys and /tmp there, in a mount namespace of its own.
+   */
+  readonly root?: string;
   /** Numeric; default 0. */
   readonly uid?: number;
   readonly gid?: number;

@@ -1,17 +1,23 @@
 /** From what the user said and what the host is to a finished {@link MachinePlan}. Pure: no file is looked at. */
 
 import type { TranslatorName } from '../../guest/protocol.ts';
-import { BOOT_TAG, IMAGE_TAG, TRANSLATORS_TAG } from '../../guest/protocol.ts';
+import { BOOT_TAG, IMAGE_TAG, SETUP_ARGUMENT, TRANSLATORS_TAG } from '../../guest/protocol.ts';
 import { RosettaVmError } from '../errors.ts';
 import type { MachineSpec } from '../spec/spec.ts';
 import { formatSize, GIB, MIB } from '../spec/units.ts';
-import type { MachinePlan, SharePlan } from './plan.ts';
+import type { DiskPlan, MachinePlan, RuntimePlan, SharePlan } from './plan.ts';
 
 /** sockaddr_un.sun_path is 104 bytes on macOS (sys/un.h), 108 on Linux; the smaller holds for both. */
 export const MAX_SOCKET_PATH_BYTES = 103;
 
 /** The system disk is replaceable and sparse, so it is generous: the root is about 0.6 GiB. */
 export const SYSTEM_DISK_BYTES = 8 * GIB;
+
+/** Unpacking an archive needs little; the page cache takes the rest. */
+const SETUP_MEMORY_MIB = 1024;
+/** Nothing outlives the setup, so one address and one identifier do for all. The prefix is QEMU's (52:54:00). */
+const SETUP_MAC_ADDRESS = '52:54:00:00:00:01';
+const SETUP_MACHINE_IDENTIFIER = '00000000-0000-4000-8000-000000000001';
 
 /** What of the host decides a plan. */
 export interface HostFacts {
@@ -31,8 +37,6 @@ export interface MachineFacts {
   readonly machineIdentifier: string;
   /** Size the data disk already has, bytes; 0 when it does not exist yet. */
   readonly dataDiskBytes: number;
-  /** False until the guest has made its file system: then the initrd is booted. */
-  readonly systemDiskReady: boolean;
 }
 
 export interface ImageFacts {
@@ -48,33 +52,15 @@ export function makePlan(spec: MachineSpec, host: HostFacts, machine: MachineFac
   const driver = host.platform === 'darwin' ? 'vz' : 'qemu';
   const dataBytes = Math.ceil(spec.disk / MIB) * MIB;
   refuseShrink(dataBytes, machine);
-  const setUp = !machine.systemDiskReady;
-  const runtime = {
-    directory: machine.runtimeDirectory,
-    control: `${machine.runtimeDirectory}/control.sock`,
-    agent: `${machine.runtimeDirectory}/agent.sock`,
-  };
-  for (const path of [runtime.control, runtime.agent]) checkSocketPath(path);
   return {
     schemaVersion: 1,
     name: machine.name,
     driver,
     cpus: chooseCpus(spec, host),
     memoryMiB: chooseMemory(spec, host),
-    boot: {
-      kernel: image.kernel,
-      initialRamdisk: setUp ? image.initialRamdisk : null,
-      commandLine: commandLine(driver, setUp),
-    },
+    boot: { kernel: image.kernel, initialRamdisk: null, commandLine: commandLine(driver) },
     disks: [
-      {
-        role: 'system',
-        attachment: { kind: 'file', path: `${machine.directory}/system.raw` },
-        sizeBytes: SYSTEM_DISK_BYTES,
-        bus: 'nvme',
-        readOnly: false,
-        guestDevice: '/dev/nvme0n1',
-      },
+      systemDisk(machine.directory),
       {
         role: 'data',
         attachment: { kind: 'file', path: `${machine.directory}/data.raw` },
@@ -84,16 +70,69 @@ export function makePlan(spec: MachineSpec, host: HostFacts, machine: MachineFac
         guestDevice: '/dev/nvme0n2',
       },
     ],
-    shares: sharePlans(spec, machine, image, setUp),
+    shares: sharePlans(spec, machine, image),
     translator: { name: chooseTranslator(spec, host), tag: TRANSLATORS_TAG },
     cache: { enabled: spec.cache.enabled, limitBytes: spec.cache.limit },
     vsock: { cid: machine.cid },
     network: { kind: 'nat', macAddress: machine.macAddress },
     machineIdentifier: machine.machineIdentifier,
     serialLog: `${machine.directory}/serial.log`,
-    runtime,
+    runtime: runtimePlan(machine.runtimeDirectory),
     qemu: { accelerator: spec.qemu.accelerator },
   };
+}
+
+/**
+ * Plan of the short-lived machine that makes an image's system disk: the initrd unpacks the root archive and powers
+ * off. `directory` holds the disk in the making (`system.raw`) and the serial log.
+ */
+export function makeSetupPlan(
+  spec: MachineSpec,
+  host: HostFacts,
+  setup: { readonly directory: string; readonly runtimeDirectory: string; readonly cid: number },
+  image: ImageFacts,
+): MachinePlan {
+  const driver = host.platform === 'darwin' ? 'vz' : 'qemu';
+  return {
+    schemaVersion: 1,
+    name: `setup-${image.id}`,
+    driver,
+    cpus: Math.min(2, host.cpus),
+    memoryMiB: SETUP_MEMORY_MIB,
+    boot: {
+      kernel: image.kernel,
+      initialRamdisk: image.initialRamdisk,
+      commandLine: `${commandLine(driver)} ${SETUP_ARGUMENT}=${image.id}`,
+    },
+    disks: [systemDisk(setup.directory)],
+    shares: [{ tag: IMAGE_TAG, path: image.directory, readOnly: true, mountPoint: null }],
+    translator: { name: chooseTranslator(spec, host), tag: TRANSLATORS_TAG },
+    cache: { enabled: false, limitBytes: 0 },
+    vsock: { cid: setup.cid },
+    network: { kind: 'nat', macAddress: SETUP_MAC_ADDRESS },
+    machineIdentifier: SETUP_MACHINE_IDENTIFIER,
+    serialLog: `${setup.directory}/serial.log`,
+    runtime: runtimePlan(setup.runtimeDirectory),
+    qemu: { accelerator: spec.qemu.accelerator },
+  };
+}
+
+function systemDisk(directory: string): DiskPlan {
+  return {
+    role: 'system',
+    attachment: { kind: 'file', path: `${directory}/system.raw` },
+    sizeBytes: SYSTEM_DISK_BYTES,
+    bus: 'nvme',
+    readOnly: false,
+    guestDevice: '/dev/nvme0n1',
+  };
+}
+
+function runtimePlan(directory: string): RuntimePlan {
+  const runtime = { directory, control: `${directory}/control.sock`, agent: `${directory}/agent.sock` };
+  // The longest name that a driver puts there (drivers/qemu).
+  for (const path of [runtime.control, runtime.agent, `${directory}/virtiofs-00.sock`]) checkSocketPath(path);
+  return runtime;
 }
 
 /** Throws `E_PATH_TOO_LONG` when a unix socket cannot be bound at a path. */
@@ -153,11 +192,8 @@ function refuseShrink(wanted: number, machine: MachineFacts): void {
   });
 }
 
-/**
- * Kernel arguments. The console is PL011 under QEMU and a virtio console under Virtualization.framework. `rvm.setup=1`
- * tells the initrd to make the file system on the system disk and to unpack the root (images/overlay/initrd/init).
- */
-function commandLine(driver: 'qemu' | 'vz', setUp: boolean): string {
+/** Kernel arguments. The console is PL011 under QEMU and a virtio console under Virtualization.framework. */
+function commandLine(driver: 'qemu' | 'vz'): string {
   return [
     `console=${driver === 'qemu' ? 'ttyAMA0' : 'hvc0'}`,
     'root=/dev/nvme0n1',
@@ -166,34 +202,13 @@ function commandLine(driver: 'qemu' | 'vz', setUp: boolean): string {
     'quiet',
     'loglevel=4',
     'panic=1',
-    ...(setUp ? ['rvm.setup=1'] : []),
   ].join(' ');
 }
 
-function sharePlans(spec: MachineSpec, machine: MachineFacts, image: ImageFacts, setUp: boolean): SharePlan[] {
+function sharePlans(spec: MachineSpec, machine: MachineFacts, image: ImageFacts): SharePlan[] {
   return [
-    {
-      tag: BOOT_TAG,
-      path: `${machine.directory}/boot`,
-      readOnly: true,
-      mountPoint: null,
-    },
-    {
-      tag: TRANSLATORS_TAG,
-      path: image.translators,
-      readOnly: true,
-      mountPoint: null,
-    },
-    ...(setUp
-      ? [
-          {
-            tag: IMAGE_TAG,
-            path: image.directory,
-            readOnly: true,
-            mountPoint: null,
-          },
-        ]
-      : []),
+    { tag: BOOT_TAG, path: `${machine.directory}/boot`, readOnly: true, mountPoint: null },
+    { tag: TRANSLATORS_TAG, path: image.translators, readOnly: true, mountPoint: null },
     ...spec.shares.map((share, index) => ({
       tag: `rvm-share-${index}`,
       path: share.path,

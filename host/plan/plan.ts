@@ -48,7 +48,7 @@ export interface MachinePlan {
   readonly memoryMiB: number;
   readonly boot: {
     readonly kernel: string;
-    /** Present only while the system disk is being set up. */
+    /** Only for the machine that sets up a system disk: the others boot their NVMe root directly. */
     readonly initialRamdisk: string | null;
     readonly commandLine: string;
   };
