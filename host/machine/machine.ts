@@ -1,0 +1,74 @@
+/** What a machine looks like from outside: the shapes that the library returns and that `--json` prints. */
+import type { CacheStatus, Health, TranslatorStatus } from '../../guest/protocol.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { MachinePlan } from '../plan/plan.ts';
+import type { MachineSpec } from '../spec/spec.ts';
+
+/**
+ * - `stopped`: nothing of it runs; `up` starts it.
+ * - `starting`: its host process runs, its agent does not answer yet.
+ * - `running`: the agent answers.
+ * - `stopping`: the host process is ending it.
+ * - `unresponsive`: the host process holds the machine but does not answer; `down --force` ends it.
+ * - `kept`: deleted with its data disk kept; `up` makes a new machine around that disk.
+ */
+export type MachineState = 'stopped' | 'starting' | 'running' | 'stopping' | 'unresponsive' | 'kept';
+
+export interface MachineStatus {
+  readonly name: string;
+  readonly state: MachineState;
+  /** Why it is in this state, when there is more to say: how it ended last, what does not answer. Else empty. */
+  readonly reason: string;
+  /** Folder of its disks and logs. */
+  readonly directory: string;
+  /** Image id; null when kept. */
+  readonly image: string | null;
+  /** What it runs with, or would be started with again; null when kept. */
+  readonly spec: MachineSpec | null;
+  /** Unix ms. */
+  readonly createdAt: number | null;
+  /** Disks and logs, bytes really occupied. */
+  readonly diskBytes: number;
+  /** Of these, the data disk. */
+  readonly dataDiskBytes: number;
+  readonly process: {
+    readonly pid: number;
+    /** Version of rosetta-vm that started it. */
+    readonly version: string;
+    /** Unix ms. */
+    readonly startedAt: number;
+    /** Resident memory of the host process alone, bytes. */
+    readonly memoryBytes: number;
+  } | null;
+  /** From the agent; null unless `running`. */
+  readonly health: Health | null;
+  readonly translator: TranslatorStatus | null;
+  readonly cache: CacheStatus | null;
+}
+
+/** What `delete` would remove, or keep. */
+export interface DeletionItem {
+  readonly what: 'system disk' | 'data disk' | 'logs and settings';
+  readonly path: string;
+  /** Bytes really occupied. */
+  readonly bytes: number;
+  readonly kept: boolean;
+}
+
+/** What `up --dry-run` shows. */
+export interface DryRun {
+  readonly plan: MachinePlan;
+  /** Each process that would run, with its arguments. */
+  readonly commands: readonly (readonly string[])[];
+  /** False: `up` would build the image first, and the plan's image paths are of the image to come. */
+  readonly imageExists: boolean;
+}
+
+/** How the machine ended last, kept in its folder. */
+export interface LastStop {
+  readonly kind: 'guest' | 'requested' | 'crashed' | 'killed' | 'failed';
+  readonly message: string;
+  readonly code: ErrorCode | null;
+  /** Unix ms. */
+  readonly at: number;
+}
