@@ -1,6 +1,5 @@
 /** What a machine looks like from outside: the shapes that the library returns and that `--json` prints. */
 import type { CacheStatus, Health, TranslatorStatus } from '../../guest/protocol.ts';
-import type { ErrorCode } from '../errors.ts';
 import type { MachinePlan } from '../plan/plan.ts';
 import type { MachineSpec } from '../spec/spec.ts';
 
@@ -11,8 +10,9 @@ import type { MachineSpec } from '../spec/spec.ts';
  * - `stopping`: the host process is ending it.
  * - `unresponsive`: the host process holds the machine but does not answer; `down --force` ends it.
  * - `kept`: deleted with its data disk kept; `up` makes a new machine around that disk.
+ * - `damaged`: its record cannot be read; `reason` says why and what helps.
  */
-export type MachineState = 'stopped' | 'starting' | 'running' | 'stopping' | 'unresponsive' | 'kept';
+export type MachineState = 'stopped' | 'starting' | 'running' | 'stopping' | 'unresponsive' | 'kept' | 'damaged';
 
 export interface MachineStatus {
   readonly name: string;
@@ -21,9 +21,9 @@ export interface MachineStatus {
   readonly reason: string;
   /** Folder of its disks and logs. */
   readonly directory: string;
-  /** Image id; null when kept. */
+  /** Image id; null when kept or damaged. */
   readonly image: string | null;
-  /** What it runs with, or would be started with again; null when kept. */
+  /** What it runs with, or would be started with again; null when kept or damaged. */
   readonly spec: MachineSpec | null;
   /** Unix ms. */
   readonly createdAt: number | null;
@@ -66,9 +66,11 @@ export interface DryRun {
 
 /** How the machine ended last, kept in its folder. */
 export interface LastStop {
+  /** `failed`: it never came up, and `error` says why. */
   readonly kind: 'guest' | 'requested' | 'crashed' | 'killed' | 'failed';
   readonly message: string;
-  readonly code: ErrorCode | null;
+  /** {@link RosettaVmError.toJSON}; read back with `RosettaVmError.fromJSON`. */
+  readonly error: Readonly<Record<string, unknown>> | null;
   /** Unix ms. */
   readonly at: number;
 }

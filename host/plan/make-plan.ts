@@ -128,7 +128,8 @@ function systemDisk(directory: string): DiskPlan {
   };
 }
 
-function runtimePlan(directory: string): RuntimePlan {
+/** Sockets of a machine. Throws `E_PATH_TOO_LONG`. */
+export function runtimePlan(directory: string): RuntimePlan {
   const runtime = { directory, control: `${directory}/control.sock`, agent: `${directory}/agent.sock` };
   // The longest name that a driver puts there (drivers/qemu).
   for (const path of [runtime.control, runtime.agent, `${directory}/virtiofs-00.sock`]) checkSocketPath(path);

@@ -1,0 +1,29 @@
+/** rosetta-vm as a library. The command line (host/cli) uses nothing else of the host. */
+export type {
+  AgentErrorBody,
+  CachePruneRequest,
+  CachePruneResult,
+  CacheStats,
+  CacheStatus,
+  CacheVerifyResult,
+  ExecRequest,
+  ExitStatus,
+  Health,
+  LogLine,
+  TranslatorName,
+  TranslatorStatus,
+} from '../guest/protocol.ts';
+export type { ImageRecord } from '../images/image.ts';
+export { buildBaseRoot, buildImage, deleteImage, findImage, listImages } from '../images/index.ts';
+export type { AgentClient, ExecSession } from './channel/agent-client.ts';
+export type { Capability, Driver, HostCapabilities, VirtualMachine } from './drivers/driver.ts';
+export { type ErrorCode, RosettaVmError } from './errors.ts';
+export type { DeletionItem, DryRun, MachineState, MachineStatus } from './machine/machine.ts';
+export type { Machines, UpOptions } from './machine/machines.ts';
+export { openMachines } from './machine/open-machines.ts';
+export { type StatePaths, statePaths } from './paths.ts';
+export type { MachinePlan } from './plan/plan.ts';
+export type { ProgressEvent, ProgressSink } from './progress.ts';
+export { loadSpec } from './spec/load.ts';
+export { type MachineSpec, type MachineSpecInput, parseSpec, specJsonSchema } from './spec/spec.ts';
+export { version } from './version.ts';

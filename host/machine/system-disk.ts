@@ -1,0 +1,169 @@
+/**
+ * The system disk of an image: made once, by the guest itself in a short-lived machine (makeSetupPlan), since only the
+ * guest can make its file system on every host; kept beside the image and copied for each machine.
+ */
+import { randomInt } from 'node:crypto';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { systemDiskMarker } from '../../guest/protocol.ts';
+import type { ImageRecord } from '../../images/image.ts';
+import { deferred } from '../deferred.ts';
+import type { Driver, StopReason, VirtualMachine } from '../drivers/driver.ts';
+import { asRosettaVmError, RosettaVmError } from '../errors.ts';
+import { runtimeDirectory, type StatePaths } from '../paths.ts';
+import { makeSetupPlan, SYSTEM_DISK_BYTES } from '../plan/make-plan.ts';
+import { type ProgressSink, stage } from '../progress.ts';
+import type { MachineSpec } from '../spec/spec.ts';
+import { growDisk } from './disks.ts';
+import { syncFolder } from './files.ts';
+import { hostFacts } from './host-facts.ts';
+import { lock } from './lock.ts';
+
+export interface SystemDiskRequest {
+  readonly driver: Driver;
+  readonly image: ImageRecord;
+  /** Its accelerator counts. */
+  readonly spec: MachineSpec;
+  readonly paths: StatePaths;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress: ProgressSink;
+}
+
+/** Unpacking takes a minute under emulation on a slow host; a hang is noticed after this, ms. */
+const SETUP_TIMEOUT_MS = 10 * 60_000;
+
+/**
+ * Path of the finished disk, which is made when it is missing. Throws `E_VM_FAILED` with what the guest said,
+ * `E_DISK_FULL`, `E_TIMEOUT` or `E_ABORTED`; a disk that did not get finished is removed.
+ */
+export async function ensureSystemDisk(request: SystemDiskRequest): Promise<string> {
+  const { image, signal } = request;
+  const finished = path.join(image.directory, 'system.raw');
+  if ((await systemDiskImage(finished)) === image.id) return finished;
+  const held = await lock(path.join(image.directory, 'setup.lock'), {
+    timeoutMs: SETUP_TIMEOUT_MS,
+    signal,
+    what: `The image ${image.name}`,
+    onWait: () =>
+      request.onProgress({ kind: 'note', message: 'Another command is setting up this image; waiting for it.' }),
+  });
+  try {
+    if ((await systemDiskImage(finished)) === image.id) return finished;
+    await stage(request.onProgress, 'image.setup', 'Setting up the system disk (once per image)', () =>
+      setUp(request, finished),
+    );
+    return finished;
+  } finally {
+    await held.release();
+  }
+}
+
+/** Longest marker that is looked for, bytes. */
+const MARKER_BYTES = 64;
+
+/**
+ * Id of the image that a finished system disk was made from; null for one that is missing or unfinished: the initrd
+ * writes the marker after everything else has reached the disk.
+ */
+export async function systemDiskImage(disk: string): Promise<string | null> {
+  const handle = await open(disk, 'r').catch(() => null);
+  if (handle === null) return null;
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(MARKER_BYTES), 0, MARKER_BYTES, 0);
+    const text = buffer.toString('latin1', 0, bytesRead);
+    const id = /[0-9a-f]{16}/.exec(text)?.[0];
+    return id !== undefined && text.startsWith(systemDiskMarker(id)) ? id : null;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function setUp({ driver, image, spec, paths, signal }: SystemDiskRequest, finished: string): Promise<void> {
+  const directory = path.join(image.directory, 'setup');
+  const runtime = runtimeDirectory(paths, `setup\0${image.id}`);
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await mkdir(runtime, { recursive: true, mode: 0o700 });
+  try {
+    const place = { directory, runtimeDirectory: runtime, cid: randomInt(3, 2 ** 31 - 1) };
+    const plan = makeSetupPlan(spec, hostFacts(), place, image);
+    const disk = path.join(directory, 'system.raw');
+    await growDisk(disk, SYSTEM_DISK_BYTES);
+    const machine = await driver.create(plan);
+    const reason = await runToEnd(machine, signal);
+    if ((await systemDiskImage(disk)) !== image.id) throw await setupError(plan.serialLog, reason);
+    await rename(disk, finished);
+    await syncFolder(image.directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+    await rm(runtime, { recursive: true, force: true });
+  }
+}
+
+async function runToEnd(machine: VirtualMachine, signal: AbortSignal | undefined): Promise<StopReason> {
+  const ended = deferred<StopReason>();
+  const onAbort = (): void => ended.reject(asRosettaVmError(signal?.reason));
+  const alarm = setTimeout(() => ended.reject(setupTimeout()), SETUP_TIMEOUT_MS);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  machine.on('stopped', ended.resolve);
+  // QEMU pauses a guest whose disk cannot be written; nothing moves again by itself.
+  machine.on('disk', ({ kind, message }) => {
+    if (kind === 'error') ended.reject(diskError(message));
+  });
+  try {
+    signal?.throwIfAborted();
+    const [, reason] = await Promise.all([machine.start(), ended.promise]);
+    return reason;
+  } finally {
+    clearTimeout(alarm);
+    signal?.removeEventListener('abort', onAbort);
+    await machine.stop();
+  }
+}
+
+function diskError(message: string): RosettaVmError {
+  if (/nospace|no space|ENOSPC/i.test(message)) {
+    return asRosettaVmError(Object.assign(new Error(message), { code: 'ENOSPC' }));
+  }
+  return new RosettaVmError('E_VM_FAILED', {
+    what: 'The system disk could not be written.',
+    why: message,
+    fix: 'Check the disk that holds the images folder, then run the same command again.',
+  });
+}
+
+const setupTimeout = (): RosettaVmError =>
+  new RosettaVmError('E_TIMEOUT', {
+    what: 'The system disk was not finished in time.',
+    why: `The guest that sets it up did not end within ${SETUP_TIMEOUT_MS / 60_000} minutes.`,
+    fix: 'Run the same command again with less load on this computer.',
+  });
+
+/** The last lines that the guest wrote; the whole log goes with the folder. */
+async function setupError(serialLog: string, reason: StopReason): Promise<RosettaVmError> {
+  const tail = await lastLines(serialLog);
+  return new RosettaVmError('E_VM_FAILED', {
+    what: 'The system disk could not be set up.',
+    why: /^rosetta-vm: setup failed: (.*)$/m.exec(tail)?.[1] ?? `${reason.message} The guest wrote last: ${tail}`,
+    fix: 'Run the same command again; if it stays, build the image anew with `rosetta-vm image build`.',
+  });
+}
+
+const TAIL_BYTES = 2048;
+
+async function lastLines(file: string): Promise<string> {
+  const handle = await open(file, 'r').catch(() => null);
+  if (handle === null) return '(nothing)';
+  try {
+    const { size } = await handle.stat();
+    const { buffer, bytesRead } = await handle.read(
+      Buffer.alloc(TAIL_BYTES),
+      0,
+      TAIL_BYTES,
+      Math.max(0, size - TAIL_BYTES),
+    );
+    return buffer.toString('utf8', 0, bytesRead).replaceAll('\r', '').trim();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,211 @@
+/** `up`, from a spec to a machine that is ready. It reads in the order in which it happens. */
+import { mkdir, rm } from 'node:fs/promises';
+import type { ImageRecord } from '../../images/image.ts';
+import { buildImage, findImage } from '../../images/index.ts';
+import type { Driver } from '../drivers/driver.ts';
+import { RosettaVmError } from '../errors.ts';
+import { runtimeDirectory, type StatePaths } from '../paths.ts';
+import { type ImageFacts, makePlan, runtimePlan } from '../plan/make-plan.ts';
+import type { MachinePlan } from '../plan/plan.ts';
+import { ignoreProgress, type ProgressSink, stage } from '../progress.ts';
+import { checkMachineName, type MachineSpec } from '../spec/spec.ts';
+import { writeBootShare } from './boot-share.ts';
+import { connectControl } from './control.ts';
+import { copyDisk, fileBytes, growDisk, occupiedBytes } from './disks.ts';
+import { removeAllButData } from './end.ts';
+import { hostFacts } from './host-facts.ts';
+import { isLocked, lock } from './lock.ts';
+import type { DryRun } from './machine.ts';
+import type { UpOptions } from './machines.ts';
+import { endOrphans } from './orphans.ts';
+import { writePlan } from './plan-file.ts';
+import {
+  clearLastStop,
+  type MachineFolder,
+  type MachineRecord,
+  machineFolder,
+  newIdentity,
+  readRecord,
+  writeRecord,
+} from './record.ts';
+import { startHost } from './start-host.ts';
+import { ensureSystemDisk, systemDiskImage } from './system-disk.ts';
+
+/** The one image that `up` builds by itself. */
+const DEFAULT_IMAGE = 'default';
+
+/** A whole `up` under emulation, image included, takes a few minutes; the next one waits for it, ms. */
+const COMMAND_LOCK_MS = 15 * 60_000;
+const CONTROL_TIMEOUT_MS = 10_000;
+const READY_TIMEOUT_MS = 8 * 60_000;
+
+/** Resolves when the machine is ready. See {@link Machines.up}. */
+export async function bringUp(
+  paths: StatePaths,
+  driver: Driver,
+  name: string,
+  spec: MachineSpec,
+  options: UpOptions,
+): Promise<void> {
+  const { signal, onProgress = ignoreProgress } = options;
+  const folder = machineFolder(paths, checkMachineName(name));
+  await mkdir(folder.directory, { recursive: true, mode: 0o700 });
+  const held = await lock(folder.commandLock, {
+    timeoutMs: COMMAND_LOCK_MS,
+    signal,
+    what: `The machine ${name}`,
+    onWait: () => onProgress({ kind: 'note', message: `Another command works on ${name}; waiting for it.` }),
+  });
+  try {
+    const before = await readRecord(folder);
+    if (await isLocked(folder.hostLock)) return await joinRunning(paths, name, spec, before, onProgress);
+    const hadData = (await occupiedBytes(folder.dataDisk)) > 0;
+    try {
+      await start(paths, driver, folder, recordFor(name, spec, before), options);
+    } catch (error) {
+      await undo(folder, before, hadData);
+      throw error;
+    }
+  } finally {
+    await held.release();
+  }
+}
+
+/** The whole record but its image, which is settled later. */
+type Draft = Omit<MachineRecord, 'imageId'>;
+
+async function start(
+  paths: StatePaths,
+  driver: Driver,
+  folder: MachineFolder,
+  draft: Draft,
+  options: UpOptions,
+): Promise<void> {
+  const { signal, onProgress = ignoreProgress } = options;
+  const { spec } = draft;
+  const image = await settleImage(paths, spec, options);
+  const plan = await planFor(paths, folder, draft, image);
+  const systemDisk = await ensureSystemDisk({ driver, image, spec, paths, signal, onProgress });
+  await stage(onProgress, 'machine.prepare', 'Preparing the machine', async () => {
+    await endOrphans(plan.runtime.directory);
+    await prepareDisks(folder, plan, image.id, systemDisk, signal);
+    await writeBootShare(folder.boot, plan);
+    await writePlan(folder.plan, plan);
+    await writeRecord(folder, { ...draft, imageId: image.id });
+    await clearLastStop(folder);
+  });
+  await startHost({ paths, folder, controlSocket: plan.runtime.control, signal, onProgress });
+}
+
+/** What `up` would do; nothing is written. */
+export async function dryRun(paths: StatePaths, driver: Driver, name: string, spec: MachineSpec): Promise<DryRun> {
+  const folder = machineFolder(paths, checkMachineName(name));
+  const existing = await findImage(paths, spec.image).catch((error: unknown) => {
+    if (error instanceof RosettaVmError && error.code === 'E_IMAGE_NOT_FOUND') return null;
+    throw error;
+  });
+  const draft = recordFor(name, spec, await readRecord(folder));
+  const plan = await planFor(paths, folder, draft, existing ?? imageToCome(paths));
+  return { plan, commands: await driver.explain(plan), imageExists: existing !== null };
+}
+
+function recordFor(name: string, spec: MachineSpec, before: MachineRecord | null): Draft {
+  if (before !== null) return { ...before, spec };
+  return { schemaVersion: 1, name, createdAt: Date.now(), spec, ...newIdentity() };
+}
+
+/** The image that the spec names; the default one is built when it does not exist yet. */
+async function settleImage(paths: StatePaths, spec: MachineSpec, options: UpOptions): Promise<ImageRecord> {
+  try {
+    return await findImage(paths, spec.image);
+  } catch (error) {
+    const missing = error instanceof RosettaVmError && error.code === 'E_IMAGE_NOT_FOUND';
+    if (!missing || spec.image !== DEFAULT_IMAGE) throw error;
+  }
+  const { signal, onProgress = ignoreProgress, mirror } = options;
+  return await stage(onProgress, 'image.build', 'Building the guest image', () =>
+    buildImage({ store: paths, name: DEFAULT_IMAGE, signal, onProgress, mirror }),
+  );
+}
+
+async function planFor(
+  paths: StatePaths,
+  folder: MachineFolder,
+  draft: Draft,
+  image: ImageFacts,
+): Promise<MachinePlan> {
+  return makePlan(
+    draft.spec,
+    hostFacts(),
+    {
+      name: folder.name,
+      directory: folder.directory,
+      runtimeDirectory: runtimeDirectory(paths, folder.name),
+      cid: draft.cid,
+      macAddress: draft.macAddress,
+      machineIdentifier: draft.machineIdentifier,
+      dataDiskBytes: await fileBytes(folder.dataDisk),
+    },
+    image,
+  );
+}
+
+/** The system disk is replaceable: one of another image is made anew. The data disk is only ever created or grown. */
+async function prepareDisks(
+  folder: MachineFolder,
+  plan: MachinePlan,
+  imageId: string,
+  systemDisk: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if ((await systemDiskImage(folder.systemDisk)) !== imageId) await copyDisk(systemDisk, folder.systemDisk, signal);
+  const data = plan.disks.find(({ role }) => role === 'data');
+  if (data !== undefined) await growDisk(folder.dataDisk, data.sizeBytes);
+}
+
+/** A failed `up` leaves the machine as it was: absent, kept, or with its former record. */
+async function undo(folder: MachineFolder, before: MachineRecord | null, hadData: boolean): Promise<void> {
+  if (before !== null) return await writeRecord(folder, before);
+  if (hadData) return await removeAllButData(folder);
+  await rm(folder.directory, { recursive: true, force: true });
+}
+
+/** A machine that runs already is waited for, whoever started it. */
+async function joinRunning(
+  paths: StatePaths,
+  name: string,
+  spec: MachineSpec,
+  record: MachineRecord | null,
+  onProgress: ProgressSink,
+): Promise<void> {
+  const { control: socket } = runtimePlan(runtimeDirectory(paths, name));
+  const control = await connectControl(socket, CONTROL_TIMEOUT_MS, ({ progress }) => onProgress(progress));
+  if (control === null) {
+    throw new RosettaVmError('E_STATE', {
+      what: `The machine ${name} does not answer.`,
+      why: 'Its host process holds the machine and does not listen.',
+      fix: `End it with \`rosetta-vm down ${name} --force\`, then start it again.`,
+    });
+  }
+  try {
+    await control.call('ready', {}, READY_TIMEOUT_MS);
+  } finally {
+    control.close();
+  }
+  if (JSON.stringify(record?.spec) !== JSON.stringify(spec)) {
+    const message = `${name} runs already; what is new in its settings counts after \`rosetta-vm down ${name}\`.`;
+    onProgress({ kind: 'note', message });
+  }
+}
+
+/** Where the parts of an image will be, for a dry run before there is one. */
+function imageToCome(paths: StatePaths): ImageFacts {
+  const directory = `${paths.images}/to-be-built`;
+  return {
+    id: 'to-be-built',
+    directory,
+    kernel: `${directory}/vmlinuz`,
+    initialRamdisk: `${directory}/initrd`,
+    translators: `${directory}/translators`,
+  };
+}
