@@ -1,0 +1,55 @@
+/** Tools of the integration tests. */
+import { execFile } from 'node:child_process';
+import { buffer } from 'node:stream/consumers';
+import { inject } from 'vitest';
+import type { ExecRequest, ExitStatus } from '../../guest/protocol.ts';
+import type { AgentClient } from '../../host/channel/agent-client.ts';
+import type { Machines } from '../../host/machine/machines.ts';
+import { openMachines } from '../../host/machine/open-machines.ts';
+import { packageFile } from '../../host/package-root.ts';
+
+export const machines: Machines = openMachines();
+
+/** The running machine that all tests share. */
+export const sharedMachine = (): string => inject('machine');
+export const sharedAgent = (): Promise<AgentClient> => machines.agent(sharedMachine());
+
+export interface Outcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exit: ExitStatus;
+}
+
+/** Runs a program in the guest to its end. */
+export async function runInGuest(
+  agent: AgentClient,
+  argv: readonly string[],
+  more: Partial<ExecRequest> & { readonly input?: string | Buffer } = {},
+): Promise<Outcome> {
+  const { input, ...request } = more;
+  const session = await agent.exec({ argv, stdin: input !== undefined, ...request });
+  if (input !== undefined) session.stdin.end(input);
+  const [stdout, stderr, exit] = await Promise.all([buffer(session.stdout), buffer(session.stderr), session.exit]);
+  return { stdout: stdout.toString('utf8'), stderr: stderr.toString('utf8'), exit };
+}
+
+export interface CommandOutcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the built command line as a user would, without a terminal. */
+export function rosettaVm(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CommandOutcome> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [packageFile('dist/rosetta-vm.js'), ...args],
+      { env: { ...process.env, ...env }, timeout: 170_000, maxBuffer: 64 * 1024 * 1024 },
+      (error, stdout, stderr) => {
+        const status = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
+        resolve({ status, stdout, stderr });
+      },
+    );
+  });
+}
