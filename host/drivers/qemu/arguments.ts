@@ -1,0 +1,225 @@
+/** From a plan and what the host has to the processes of a machine, as pure data: nothing is looked at or started. */
+import path from 'node:path';
+import { RosettaVmError } from '../../errors.ts';
+import type { DiskPlan, MachinePlan, SharePlan } from '../../plan/plan.ts';
+import type { ProcessCommand } from '../../process/owned.ts';
+import type { Accelerator, QemuTools, VirtiofsdTool } from './tools.ts';
+
+/** A helper daemon, with the socket that QEMU connects to. */
+export interface HelperCommand extends ProcessCommand {
+  readonly socket: string;
+}
+
+export interface MachineCommands {
+  /** Started first; QEMU connects to their sockets. */
+  readonly helpers: readonly HelperCommand[];
+  readonly qemu: ProcessCommand;
+  /** Where QEMU listens for QMP. */
+  readonly qmpSocket: string;
+  /** Where vhost-device-vsock takes the host's connections to the guest. */
+  readonly vsockSocket: string;
+}
+
+/**
+ * Names a CPU: KVM gives the host's; under TCG a Neoverse N1 (ARMv8.2, 4 KiB and 64 KiB pages, no pointer
+ * authentication, which TCG computes slowly). It came with QEMU 7.0, hence probe.ts's MINIMUM_QEMU.
+ */
+const CPU: Readonly<Record<Accelerator, string>> = { kvm: 'host', tcg: 'neoverse-n1' };
+
+/** The processes of a machine. Throws `E_INVALID` for a plan that this driver cannot express. */
+export function machineCommands(plan: MachinePlan, tools: QemuTools): MachineCommands {
+  const { directory } = plan.runtime;
+  const logs = path.dirname(plan.serialLog);
+  const socket = (name: string): string => path.join(directory, `${name}.sock`);
+  const guarded = (argv: readonly string[]): string[] => [tools.setpriv, '--pdeathsig', 'KILL', '--', ...argv];
+
+  const shares = plan.shares.map((share, index) => {
+    const name = `virtiofs-${index}`;
+    return { share, helper: virtiofsdCommand(share, tools.virtiofsd, socket(name), path.join(logs, `${name}.log`)) };
+  });
+  const vsockSocket = socket('vsock');
+  const vsock: HelperCommand = {
+    name: 'vhost-device-vsock',
+    argv: [
+      tools.vhostDeviceVsock,
+      `--guest-cid=${plan.vsock.cid}`,
+      `--socket=${socket('vhost-vsock')}`,
+      `--uds-path=${vsockSocket}`,
+    ],
+    log: path.join(logs, 'vsock.log'),
+    socket: socket('vhost-vsock'),
+  };
+  const qmpSocket = socket('qmp');
+  const qemuArgv = [
+    tools.qemu,
+    ...machineArguments(plan, tools.accelerator),
+    ...bootArguments(plan),
+    ...consoleArguments(plan, qmpSocket),
+    ...diskArguments(plan.disks),
+    ...shares.flatMap(({ share, helper }, index) => shareArguments(share, helper.socket, index)),
+    ...vhostUserArguments('vsock0', vsock.socket, 'vhost-user-vsock-pci'),
+    ...networkArguments(plan),
+    ...['-device', 'virtio-rng-pci'],
+    // Pages that the guest frees go back to the host without a balloon being blown up.
+    ...['-device', 'virtio-balloon-pci,free-page-reporting=on'],
+  ];
+  return {
+    helpers: [...shares.map(({ helper }) => helper), vsock].map((helper) => ({
+      ...helper,
+      argv: guarded(helper.argv),
+    })),
+    qemu: { name: 'qemu', argv: guarded(qemuArgv), log: path.join(logs, 'qemu.log') },
+    qmpSocket,
+    vsockSocket,
+  };
+}
+
+function machineArguments(plan: MachinePlan, accelerator: Accelerator): string[] {
+  return [
+    ...['-name', comma(plan.name)],
+    ...['-nodefaults', '-no-user-config', '-display', 'none'],
+    // What a guest that broke out of the device models could still do: nothing that starts a program or gains rights.
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    // gic-version=max: GICv2, the default, ends at 8 CPUs, and hosts with a GICv3 alone cannot give it under KVM.
+    ...['-machine', 'virt,memory-backend=memory,gic-version=max'],
+    ...['-accel', accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm'],
+    ...['-cpu', CPU[accelerator]],
+    ...['-smp', String(plan.cpus)],
+    ...['-m', `${plan.memoryMiB}M`],
+    // vhost-user helpers map the guest's memory, so it must be shared.
+    ...['-object', `memory-backend-memfd,id=memory,size=${plan.memoryMiB}M,share=on`],
+    // A boot's token and configuration hold for one boot: a guest that resets ends, and its owner decides.
+    '-no-reboot',
+  ];
+}
+
+function bootArguments({ boot }: MachinePlan): string[] {
+  return [
+    ...['-kernel', boot.kernel],
+    ...(boot.initialRamdisk === null ? [] : ['-initrd', boot.initialRamdisk]),
+    ...['-append', boot.commandLine],
+  ];
+}
+
+function consoleArguments(plan: MachinePlan, qmpSocket: string): string[] {
+  return [
+    ...['-chardev', `file,id=serial0,path=${comma(plan.serialLog)}`, '-serial', 'chardev:serial0'],
+    ...['-chardev', `socket,id=qmp0,path=${comma(qmpSocket)},server=on,wait=off`],
+    ...['-mon', 'chardev=qmp0,mode=control'],
+  ];
+}
+
+function diskArguments(disks: readonly DiskPlan[]): string[] {
+  const nvme = disks.map((disk) => (disk.bus === 'nvme' ? nvmeName(disk) : null));
+  // Disks of one controller get their names in the order of their namespaces; two controllers race.
+  const controllers = [...new Set(nvme.flatMap((name) => (name === null ? [] : [name.controller])))].sort();
+  return [
+    ...controllers.flatMap((number) => ['-device', `nvme,id=nvme${number},serial=rosetta-vm-${number}`]),
+    ...(disks.some(({ bus }) => bus === 'usb') ? ['-device', 'qemu-xhci,id=usb0'] : []),
+    ...disks.flatMap((disk, index) => {
+      const node = `disk${index}`;
+      return ['-blockdev', blockNode(disk, node), '-device', diskDevice(disk, node, nvme[index] ?? null)];
+    }),
+  ];
+}
+
+function diskDevice(disk: DiskPlan, node: string, name: NvmeName | null): string {
+  if (name !== null) return `nvme-ns,id=${node}-device,bus=nvme${name.controller},nsid=${name.namespace},drive=${node}`;
+  const device = disk.bus === 'usb' ? 'usb-storage,bus=usb0.0' : 'virtio-blk-pci';
+  return `${device},id=${node}-device,drive=${node},serial=${disk.role}`;
+}
+
+interface NvmeName {
+  readonly controller: number;
+  readonly namespace: number;
+}
+
+function nvmeName(disk: DiskPlan): NvmeName {
+  const match = /^\/dev\/nvme(\d)n([1-9]\d?)$/.exec(disk.guestDevice);
+  if (match !== null) return { controller: Number(match[1]), namespace: Number(match[2]) };
+  throw new RosettaVmError('E_INVALID', {
+    what: `The ${disk.role} disk cannot be ${disk.guestDevice} in the guest.`,
+    why: 'A disk on the nvme bus is named by controller and namespace.',
+    fix: 'Use a name such as /dev/nvme0n1.',
+    facts: { role: disk.role, guestDevice: disk.guestDevice },
+  });
+}
+
+function blockNode(disk: DiskPlan, node: string): string {
+  const protocol = Object.entries(protocolOptions(disk)).map(([key, value]) => `file.${key}=${comma(value)}`);
+  return [
+    'driver=raw',
+    `node-name=${node}`,
+    `read-only=${disk.readOnly ? 'on' : 'off'}`,
+    // The guest's discards punch holes, so that a sparse disk stays small.
+    'discard=unmap',
+    ...protocol,
+  ].join(',');
+}
+
+function protocolOptions({ attachment }: DiskPlan): Readonly<Record<string, string>> {
+  switch (attachment.kind) {
+    case 'file':
+      return { driver: 'file', filename: attachment.path, discard: 'unmap' };
+    case 'block':
+      return { driver: 'host_device', filename: attachment.path, discard: 'unmap' };
+    case 'nbd':
+      return { driver: 'nbd', ...nbdServer(attachment.url) };
+  }
+}
+
+/** NBD's URI form (the NetworkBlockDevice project's doc/uri.md): `nbd://host[:port]/export`, `nbd+unix:///export?socket=path`. */
+function nbdServer(url: string): Readonly<Record<string, string>> {
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  const name = parsed === null ? '' : decodeURIComponent(parsed.pathname.replace(/^\//, ''));
+  const target: Record<string, string> = name === '' ? {} : { export: name };
+  const socket = parsed?.searchParams.get('socket') ?? '';
+  if (parsed?.protocol === 'nbd:' && parsed.hostname !== '') {
+    const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1');
+    return { 'server.type': 'inet', 'server.host': host, 'server.port': parsed.port || '10809', ...target };
+  }
+  if (parsed?.protocol === 'nbd+unix:' && socket !== '') {
+    return { 'server.type': 'unix', 'server.path': socket, ...target };
+  }
+  throw new RosettaVmError('E_INVALID', {
+    what: `${JSON.stringify(url)} is not an address of an NBD export.`,
+    why: 'The driver understands nbd://host[:port]/export and nbd+unix:///export?socket=path.',
+    fix: 'Write the address in one of these forms.',
+    facts: { url },
+  });
+}
+
+function shareArguments(share: SharePlan, socket: string, index: number): string[] {
+  return vhostUserArguments(`share${index}`, socket, `vhost-user-fs-pci,queue-size=1024,tag=${comma(share.tag)}`);
+}
+
+function vhostUserArguments(id: string, socket: string, device: string): string[] {
+  return ['-chardev', `socket,id=${id},path=${comma(socket)}`, '-device', `${device},chardev=${id}`];
+}
+
+function networkArguments({ network }: MachinePlan): string[] {
+  // romfile= : no network boot, so the ROM (package ipxe-qemu) need not be installed.
+  return [
+    ...['-netdev', 'user,id=net0'],
+    ...['-device', `virtio-net-pci,netdev=net0,mac=${network.macAddress},romfile=`],
+  ];
+}
+
+function virtiofsdCommand(share: SharePlan, tool: VirtiofsdTool, socket: string, log: string): HelperCommand {
+  const options =
+    tool.flavour === 'rust'
+      ? ['--shared-dir', share.path, ...(share.readOnly && tool.readOnlyOption ? ['--readonly'] : [])]
+      : // libfuse's option parser splits at commas; a backslash escapes.
+        ['-o', `source=${share.path.replace(/[\\,]/g, '\\$&')}`];
+  return {
+    name: `virtiofsd ${share.tag}`,
+    argv: [...tool.prefix, tool.path, `--socket-path=${socket}`, ...options],
+    log,
+    socket,
+  };
+}
+
+/** QEMU's option syntax: a comma in a value is written twice. */
+function comma(value: string): string {
+  return value.replaceAll(',', ',,');
+}
