@@ -134,8 +134,8 @@ export function asRosettaVmError(error: unknown): RosettaVmError {
   }
   return new RosettaVmError('E_INTERNAL', {
     what: message || 'The operation failed.',
-    why: 'This was not expected.',
-    fix: 'Run it again with `--trace`, and report it with the output if it stays.',
+    why: 'This was not expected: it is a fault in rosetta-vm, or in how it understands this host.',
+    fix: 'Run it again; if it stays, report it with all of this output.',
     cause: error,
   });
 }

@@ -6,40 +6,39 @@ import { LineCounter, parseDocument } from 'yaml';
 import { RosettaVmError } from '../errors.ts';
 import { type MachineSpec, type MachineSpecInput, parseSpec } from './spec.ts';
 
+/** Looked for in the working directory when no file is named. */
+export const SPEC_FILE = 'rosetta-vm.yaml';
+
 /** A spec is a page of text; more is a mistake or an attack (YAML aliases are bounded too). */
 const MAX_FILE_BYTES = 256 * 1024;
 
-/** Flags of `up` that lie over the file; only what the user gave is present. */
-export type SpecOverrides = Partial<Pick<MachineSpecInput, 'cpus' | 'memory' | 'disk' | 'image' | 'translator'>> & {
-  cache?: { enabled?: boolean };
-};
+/** Flags of `up` that lie over the file; what the user did not give is absent or undefined. */
+export type SpecOverrides = {
+  readonly [K in 'cpus' | 'memory' | 'disk' | 'image' | 'translator']?: MachineSpecInput[K] | undefined;
+} & { readonly cache?: { readonly enabled?: boolean } | undefined };
 
 /**
- * Loads a spec. `file` must exist when given; without it `rosetta-vm.yaml` in `cwd` is used when it is there. Share
- * paths become absolute, relative to the file's folder. Throws `E_NOT_FOUND`, `E_INVALID` or `E_SIZE`.
+ * Loads a spec. `file` must exist when given; without it `rosetta-vm.yaml` in `cwd` is used when it is there, else
+ * what is `remembered` of the machine, else the defaults. Share paths become absolute, relative to the file's folder.
+ * Throws `E_NOT_FOUND`, `E_INVALID` or `E_SIZE`.
  */
 export async function loadSpec(options: {
   file?: string | undefined;
   cwd: string;
+  remembered?: MachineSpec | null;
   overrides?: SpecOverrides;
 }): Promise<{ spec: MachineSpec; source: string | null }> {
-  const named = options.file !== undefined;
-  const file = path.resolve(options.cwd, options.file ?? 'rosetta-vm.yaml');
-  const text = await readBounded(file, named);
-  const data = text === undefined ? {} : parseYaml(text, file);
-  const merged = merge(data, options.overrides ?? {});
-  const spec = parseSpec(merged, text === undefined ? 'the flags' : file);
-  const base = text === undefined ? options.cwd : path.dirname(file);
-  return {
-    spec: {
-      ...spec,
-      shares: spec.shares.map((share) => ({
-        ...share,
-        path: absolute(share.path, base),
-      })),
-    },
-    source: text === undefined ? null : file,
-  };
+  const { cwd, remembered = null } = options;
+  // Checked apart, so that an error names the flags and not the file.
+  const flags = given(options.overrides ?? {});
+  parseSpec(flags, 'the flags');
+  const file = path.resolve(cwd, options.file ?? SPEC_FILE);
+  const text = await readBounded(file, options.file !== undefined);
+  if (text === undefined)
+    return { spec: parseSpec(merge(remembered ?? {}, flags), 'the machine’s record'), source: null };
+  const spec = parseSpec(merge(parseYaml(text, file), flags), file);
+  const shares = spec.shares.map((share) => ({ ...share, path: absolute(share.path, path.dirname(file)) }));
+  return { spec: { ...spec, shares }, source: file };
 }
 
 async function readBounded(file: string, named: boolean): Promise<string | undefined> {
@@ -59,9 +58,9 @@ async function readBounded(file: string, named: boolean): Promise<string | undef
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' && !named) return undefined;
     throw new RosettaVmError('E_NOT_FOUND', {
-      what: `${file} cannot be read.`,
-      why: message,
-      fix: 'Name an existing file with -f, or leave -f out to use the defaults.',
+      what: code === 'ENOENT' ? `There is no file ${file}.` : `${file} cannot be read.`,
+      why: code === 'ENOENT' ? 'A file that is named must exist.' : message,
+      fix: 'Name a readable file with -f.',
       facts: { file },
       cause: error,
     });
@@ -98,17 +97,21 @@ export function parseYaml(text: string, source: string): unknown {
   }
 }
 
-function merge(data: unknown, overrides: SpecOverrides): unknown {
-  if (typeof data !== 'object' || data === null || Array.isArray(data)) return data;
-  const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
-  const merged: Record<string, unknown> = { ...data, ...given };
-  const cache = (data as { cache?: unknown }).cache;
-  if (overrides.cache !== undefined && typeof cache === 'object' && cache !== null) {
-    merged.cache = { ...cache, ...overrides.cache };
-  }
-  return merged;
+function given(overrides: SpecOverrides): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
 }
 
-function absolute(given: string, base: string): string {
-  return given === '~' || given.startsWith('~/') ? path.join(homedir(), given.slice(1)) : path.resolve(base, given);
+/** Content that is no mapping stays as it is: the schema says what is wrong with it. */
+function merge(data: unknown, flags: Readonly<Record<string, unknown>>): unknown {
+  if (!isRecord(data)) return data;
+  const cache = isRecord(data.cache) && isRecord(flags.cache) ? { cache: { ...data.cache, ...flags.cache } } : {};
+  return { ...data, ...flags, ...cache };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function absolute(share: string, base: string): string {
+  return share === '~' || share.startsWith('~/') ? path.join(homedir(), share.slice(1)) : path.resolve(base, share);
 }

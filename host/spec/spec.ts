@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { RosettaVmError } from '../errors.ts';
 import { suggestKey } from './suggest.ts';
-import { GIB, MIB, parseSize } from './units.ts';
+import { formatSize, GIB, MIB, parseSize } from './units.ts';
 
 /** Names become folder names, socket names and the guest's host name (RFC 1123 label). */
 export const MACHINE_NAME_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
@@ -64,19 +64,22 @@ export type MachineSpecInput = z.input<typeof specSchema>;
 
 const MIN_MEMORY = 512 * MIB;
 const MIN_DISK = 1 * GIB;
-const MAX_DISK = 16 * 1024 * GIB;
+/** Less could not hold the translation of one larger program. */
+const MIN_CACHE = 1 * MIB;
+/** As far as a size can be meant seriously; what the host really has is for the plan to say. */
+const MAX_SIZE = 16 * 1024 * GIB;
 
 /**
  * Validates unknown data (parsed YAML or JSON) into a spec. `source` names where it came from in errors. Throws
- * `E_INVALID` with the path of the first wrong key, or `E_SIZE`.
+ * `E_INVALID` with the path of the first wrong key, or `E_SIZE`. A finished spec parses to itself.
  */
 export function parseSpec(input: unknown, source = 'the spec'): MachineSpec {
   const result = specSchema.safeParse(input ?? {});
   if (!result.success) throw specError(result.error.issues[0], source);
   const spec = result.data;
-  checkSize('memory', spec.memory, MIN_MEMORY, Number.MAX_SAFE_INTEGER);
-  checkSize('disk', spec.disk, MIN_DISK, MAX_DISK);
-  checkSize('cache.limit', spec.cache.limit, 0, MAX_DISK);
+  checkSize('memory', spec.memory, MIN_MEMORY);
+  checkSize('disk', spec.disk, MIN_DISK);
+  checkSize('cache.limit', spec.cache.limit, MIN_CACHE);
   return spec;
 }
 
@@ -96,13 +99,13 @@ export function checkMachineName(name: string): string {
   });
 }
 
-function checkSize(field: string, bytes: number | undefined, min: number, max: number): void {
-  if (bytes === undefined || (bytes >= min && bytes <= max)) return;
+function checkSize(field: string, bytes: number | undefined, min: number): void {
+  if (bytes === undefined || (bytes >= min && bytes <= MAX_SIZE)) return;
   throw new RosettaVmError('E_SIZE', {
-    what: `${field} cannot be ${bytes} bytes.`,
-    why: `It must be between ${min / MIB} MiB and ${Math.round(max / GIB)} GiB.`,
-    fix: `Set ${field} to a size within these bounds, such as ${field}: 4GiB.`,
-    facts: { field, bytes, min, max },
+    what: `${field} cannot be ${formatSize(bytes)}.`,
+    why: `It must be between ${formatSize(min)} and ${formatSize(MAX_SIZE)}; a number without a suffix is GiB.`,
+    fix: `Set ${field} to a size within these bounds, such as 4GiB.`,
+    facts: { field, bytes, min, max: MAX_SIZE },
   });
 }
 

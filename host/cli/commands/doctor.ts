@@ -1,0 +1,47 @@
+/** `rosetta-vm doctor`: what works on this host, and what to do about the rest. */
+import { Command } from 'commander';
+import type { Capability } from '../../drivers/driver.ts';
+import type { CommandContext } from '../context.ts';
+import { jsonOption, mirrorOption } from '../options.ts';
+import type { Style } from '../style.ts';
+import { printable } from '../table.ts';
+
+const EXAMPLES = `
+The exit status is 0 when a machine can run here, also with less than
+everything, and 5 when something must be mended first.`;
+
+export function doctorCommand(context: CommandContext): Command {
+  return new Command('doctor')
+    .summary('check this host, and mend it with --fix')
+    .description('Checks whether this host can run machines, says why not, and what to do.')
+    .option('--fix', 'install what is missing (on Debian and its like through apt-get, with sudo)')
+    .addOption(mirrorOption())
+    .addOption(jsonOption())
+    .addHelpText('after', EXAMPLES)
+    .action(async ({ fix = false, mirror }: { fix?: boolean; mirror?: string }) => {
+      const { diagnose, ensureHost, requireUsable } = await import('../../doctor/index.ts');
+      if (fix) {
+        const options = { signal: context.interrupts(), onProgress: context.progress(), mirror };
+        for (const done of await ensureHost(context.paths, options)) context.hint(done);
+        context.endProgress();
+      }
+      const diagnosis = await diagnose(context.paths);
+      if (context.json) context.printJson(diagnosis.capabilities);
+      else context.print(renderDiagnosis(diagnosis.capabilities, context.style));
+      requireUsable(diagnosis);
+    });
+}
+
+/** A line for what is well; what is not adds why and how to mend it. */
+export function renderDiagnosis(capabilities: readonly Capability[], style: Style): string {
+  const width = Math.max(...capabilities.map(({ id }) => id.length));
+  const mark = { ok: style.green('ok      '), degraded: style.yellow('degraded'), missing: style.red('missing ') };
+  const indent = ' '.repeat(width + 12);
+  return capabilities
+    .map(({ id, status, what, why, fix }) => {
+      const more = [why === '' ? '' : `Why: ${why}`, fix === '' ? '' : `Fix: ${fix}`].filter(Boolean);
+      const lines = status === 'ok' ? [] : more.map((text) => `${indent}${style.dim(printable(text))}\n`);
+      return `${mark[status]}  ${id.padEnd(width)}  ${printable(what)}\n${lines.join('')}`;
+    })
+    .join('');
+}

@@ -1,0 +1,76 @@
+/** `rosetta-vm status`: one machine, in full. */
+import { Command } from 'commander';
+import type { CacheStats } from '../../../guest/protocol.ts';
+import type { MachineStatus } from '../../machine/machine.ts';
+import type { Machines } from '../../machine/machines.ts';
+import { formatSize } from '../../spec/units.ts';
+import type { CommandContext } from '../context.ts';
+import { formatDuration } from '../format.ts';
+import { jsonOption, optionalMachineArgument } from '../options.ts';
+import { describeCache, describeTranslator } from '../status-text.ts';
+import type { Style } from '../style.ts';
+import { renderFields } from '../table.ts';
+import { paintState } from './list.ts';
+
+const EXAMPLES = `
+The exit status is 0 whenever the machine exists. For scripts:
+  rosetta-vm status ci --json | jq -e '.[0].state == "running"'`;
+
+export function statusCommand(context: CommandContext): Command {
+  return new Command('status')
+    .summary('show one machine')
+    .description('Shows a machine: which translator is really in use, its cache, disks, memory and processes.')
+    .addArgument(optionalMachineArgument())
+    .addOption(jsonOption())
+    .addHelpText('after', EXAMPLES)
+    .action(async (name: string) => {
+      const machines = await context.machines();
+      const status = await machines.status(name);
+      const stats = status.health === null ? null : await cacheStats(machines, name);
+      if (context.json) return context.printJson([{ ...status, cacheStats: stats }]);
+      context.print(renderStatus(status, stats, Date.now(), context.style));
+    });
+}
+
+/** Null when the machine stopped meanwhile or its cache cannot be looked at: that must not hide the rest. */
+async function cacheStats(machines: Machines, name: string): Promise<CacheStats | null> {
+  try {
+    return await (await machines.agent(name)).cacheStats();
+  } catch {
+    return null;
+  }
+}
+
+/** The machine's fields, one a line, with times as of `nowMs`. */
+export function renderStatus(status: MachineStatus, stats: CacheStats | null, nowMs: number, style: Style): string {
+  const { name, state, reason, health, translator, cache, spec } = status;
+  const fields: (readonly [string, string])[] = [];
+  if (reason !== '') fields.push(['reason', reason]);
+  if (translator !== null) fields.push(['translator', describeTranslator(translator)]);
+  else if (spec !== null) fields.push(['translator', `${spec.translator}, when it runs`]);
+  if (cache !== null) fields.push(['cache', describeCache(cache, stats)]);
+  else if (spec !== null) fields.push(['cache', spec.cache.enabled ? 'on, when it runs' : 'off']);
+  if (health !== null) {
+    const { totalBytes, availableBytes } = health.memory;
+    fields.push(['memory', `${formatSize(totalBytes - availableBytes)} of ${formatSize(totalBytes)} in use`]);
+    fields.push(['data disk', describeDataDisk(health.dataDisk)]);
+    fields.push(['up for', formatDuration(health.uptimeSeconds * 1000)]);
+    fields.push(['kernel', health.kernel]);
+  }
+  fields.push(['occupies', `${formatSize(status.diskBytes)}, of which data ${formatSize(status.dataDiskBytes)}`]);
+  if (status.image !== null) fields.push(['image', status.image]);
+  if (status.process !== null) {
+    const { pid, version, startedAt, memoryBytes } = status.process;
+    const age = formatDuration(Math.max(0, nowMs - startedAt));
+    fields.push(['process', `${pid}, version ${version}, ${formatSize(memoryBytes)} resident, started ${age} ago`]);
+  }
+  fields.push(['folder', status.directory]);
+  return `${style.bold(name)} is ${paintState(state, style)}\n${renderFields(fields, style.dim)}`;
+}
+
+function describeDataDisk(disk: NonNullable<MachineStatus['health']>['dataDisk']): string {
+  const { state, reason, totalBytes, freeBytes } = disk;
+  if (state !== 'ready') return `${state}${reason === undefined ? '' : ` (${reason})`}`;
+  if (totalBytes === undefined || freeBytes === undefined) return state;
+  return `${formatSize(freeBytes)} of ${formatSize(totalBytes)} free`;
+}

@@ -1,0 +1,44 @@
+/** What a machine's state is in words; the same words in `up`, `status` and `list`. */
+import type { CacheStats, CacheStatus, TranslatorStatus } from '../../guest/protocol.ts';
+import type { MachineStatus } from '../machine/machine.ts';
+import { formatSize } from '../spec/units.ts';
+import { count } from './format.ts';
+
+/** Which translator the kernel really starts, and whether that was proved by running a program. */
+export function describeTranslator(translator: TranslatorStatus): string {
+  const { active, wanted, state, reason, removedHandlers } = translator;
+  const lines: string[] = [];
+  if (active === undefined) {
+    lines.push(`${wanted}: ${state}${because(reason)}`);
+  } else {
+    const proof = active.proved ? 'proved by running an x86_64 program' : `not proved${because(reason)}`;
+    lines.push(`${active.name} ${active.version}, ${proof}`);
+    if (active.name !== wanted) lines.push(`${wanted} was asked for${because(reason)}`);
+  }
+  if (removedHandlers.length > 0) lines.push(`removed other handlers: ${removedHandlers.join(', ')}`);
+  return lines.join('\n');
+}
+
+/** With `stats`, also how full it is. */
+export function describeCache(cache: CacheStatus, stats: CacheStats | null = null): string {
+  const state = `${cache.state}${cache.backend === 'none' ? '' : ` (${cache.backend})`}${because(cache.reason)}`;
+  if (stats === null) return state;
+  const { entries, bytes, limitBytes } = stats;
+  return `${state}, ${count(entries, 'entry', 'entries')}, ${formatSize(bytes)} of ${formatSize(limitBytes)}`;
+}
+
+/** The translator's name for `list`: a question mark when it was not proved. */
+export function shortTranslator({ translator, spec }: MachineStatus): string {
+  if (translator?.active !== undefined) return `${translator.active.name}${translator.active.proved ? '' : '?'}`;
+  if (translator !== null) return translator.state;
+  return spec?.translator ?? '-';
+}
+
+export function shortCache({ cache, spec }: MachineStatus): string {
+  if (cache !== null) return cache.state;
+  return spec === null ? '-' : spec.cache.enabled ? 'on' : 'off';
+}
+
+function because(reason: string | undefined): string {
+  return reason === undefined || reason === '' ? '' : ` (${reason})`;
+}
