@@ -6,6 +6,8 @@ export interface ByteReader {
   read(count: number): Promise<Buffer | null>;
   /** Passes over `count` bytes. */
   skip(count: number): Promise<void>;
+  /** Ends the stream, read to its end or not, so that what is behind it can let go. */
+  close(): Promise<void>;
 }
 
 /** `what` names the stream in errors. */
@@ -50,6 +52,9 @@ export function byteReader(chunks: AsyncIterable<Uint8Array>, what: string): Byt
     },
     async skip(count) {
       if ((await take(count, () => {})) < count) throw cut();
+    },
+    async close() {
+      await iterator.return?.();
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Reads tar streams as dpkg-deb writes them: ustar with GNU long names (tar(5)), and pax headers' path, linkpath and size. */
 import { RosettaVmError } from '../../host/errors.ts';
-import { byteReader } from './bytes.ts';
+import { type ByteReader, byteReader } from './bytes.ts';
 import type { Entry } from './entry.ts';
 
 const BLOCK = 512;
@@ -24,6 +24,15 @@ export interface TarEntry {
  */
 export async function* readTar(chunks: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<TarEntry> {
   const reader = byteReader(chunks, what);
+  try {
+    yield* readEntries(reader, what);
+  } finally {
+    // An archive ends before its stream does, and a consumer may stop even earlier.
+    await reader.close();
+  }
+}
+
+async function* readEntries(reader: ByteReader, what: string): AsyncGenerator<TarEntry> {
   const invalid = (why: string): RosettaVmError =>
     new RosettaVmError('E_INVALID', {
       what: `${what} cannot be unpacked.`,

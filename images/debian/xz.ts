@@ -32,10 +32,15 @@ export async function* decompress(
     yield* Readable.from(source).pipe(createGunzip());
     return;
   }
-  const stream = new xz.XzReadableStream(
+  const reader = new xz.XzReadableStream(
     Readable.toWeb(Readable.from(source, { objectMode: false })) as ReadableStream,
-  );
-  yield* stream as unknown as AsyncIterable<Uint8Array>;
+  ).getReader() as ReadableStreamDefaultReader<Uint8Array>;
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+  } finally {
+    // Lets the next stream begin. xz-decompress 0.2.3 throws when it had come to its end with chunks left to read.
+    await reader.cancel().catch(() => {});
+  }
 }
 
 /** The whole content of a compressed file, exactly `bytes` long. Throws `E_VERIFY` when it is not. */

@@ -1,0 +1,114 @@
+/** Which packages an image takes, and so which image it will be: known before any of them is downloaded. */
+import { imageData } from './data.ts';
+import { type ArchiveOptions, openArchive, type Suite } from './debian/archive.ts';
+import { dependencyClosure } from './debian/closure.ts';
+import { type DownloadOptions, download, type Wanted } from './debian/download.ts';
+import type { DebianPackage } from './debian/packages.ts';
+import { digestOf, type ImageInputs, imageId, type ManifestPackage, manifestPackage, type Part } from './manifest.ts';
+import * as lists from './packages.ts';
+import { overlayEntries } from './root/overlay.ts';
+import type { Deb } from './root/unpack.ts';
+import { TRANSLATOR_EXCLUDED, TRANSLATOR_PACKAGES } from './translators.ts';
+
+/** Rises when the code makes something else of the same packages and files. */
+const FORMAT = 1;
+
+export interface ImagePlan {
+  readonly id: string;
+  readonly inputs: ImageInputs;
+  /** Packages by part, in the order in which they are unpacked. */
+  readonly parts: Readonly<Record<Part, readonly DebianPackage[]>>;
+  /** Suites by name, to download from. */
+  readonly suites: ReadonlyMap<string, Suite>;
+}
+
+/** Reads the signed indexes. Throws what {@link openArchive} and {@link dependencyClosure} do. */
+export async function planImage(options: ArchiveOptions): Promise<ImagePlan> {
+  const open = await openArchive(options);
+  const main = await open(lists.SUITE);
+  const tools = await open(lists.TOOL_SUITE);
+  const indexes = new Map([[lists.SUITE, await main.index('arm64')]]);
+  const root = dependencyClosure({
+    indexes,
+    architecture: 'arm64',
+    packages: lists.ROOT_PACKAGES,
+    exclude: lists.EXCLUDED_PACKAGES,
+  });
+  const kernel = dependencyClosure({
+    indexes,
+    architecture: 'arm64',
+    packages: [lists.KERNEL_PACKAGE],
+    exclude: lists.EXCLUDED_PACKAGES,
+  });
+  const translators = dependencyClosure({
+    indexes: new Map([...indexes, [lists.TOOL_SUITE, await tools.index('arm64')]]),
+    architecture: 'arm64',
+    packages: TRANSLATOR_PACKAGES,
+    exclude: TRANSLATOR_EXCLUDED,
+    // glibc must be the guest's own: the translators' copy runs beside it, on the same kernel and locale data.
+    pins: new Map(TRANSLATOR_PACKAGES.map((name) => [name, name === 'box64' ? lists.TOOL_SUITE : lists.SUITE])),
+  });
+  const parts = { kernel, root, translators };
+  const inputs: ImageInputs = {
+    format: FORMAT,
+    date: main.release.date,
+    packages: manifestPackages(parts),
+    recipe: await recipeDigest(),
+  };
+  return {
+    id: imageId(inputs),
+    inputs,
+    parts,
+    suites: new Map([
+      [lists.SUITE, main],
+      [lists.TOOL_SUITE, tools],
+    ]),
+  };
+}
+
+/** Brings packages into the cache; answers with them in the same order. */
+export async function fetchPackages(
+  packages: readonly DebianPackage[],
+  suites: ReadonlyMap<string, Suite>,
+  options: DownloadOptions,
+): Promise<Deb[]> {
+  const wanted = packages.flatMap((one): Wanted[] => {
+    const suite = suites.get(one.suite);
+    return suite === undefined ? [] : [suite.wanted(one)];
+  });
+  const files = await download(wanted, options);
+  return packages.map((one, index) => ({
+    name: one.name,
+    version: one.version,
+    bytes: one.bytes,
+    file: files[index] ?? '',
+  }));
+}
+
+function manifestPackages(parts: ImagePlan['parts']): ManifestPackage[] {
+  const rows = new Map<string, ManifestPackage>();
+  for (const part of ['kernel', 'root', 'translators'] as const) {
+    for (const one of parts[part]) {
+      const known = rows.get(one.sha256)?.parts ?? [];
+      rows.set(one.sha256, manifestPackage(one, [...known, part]));
+    }
+  }
+  return [...rows.values()].sort((a, b) =>
+    a.name < b.name ? -1 : a.name > b.name ? 1 : a.version < b.version ? -1 : 1,
+  );
+}
+
+/** The project's own part: lists and files. */
+async function recipeDigest(): Promise<string> {
+  const overlays = await Promise.all(['overlay/root', 'overlay/initrd'].map((name) => overlayEntries(imageData(name))));
+  return digestOf([
+    lists.MODULES,
+    lists.ALTERNATIVES,
+    lists.BUSYBOX_BIN,
+    lists.BUSYBOX_SBIN,
+    lists.DROPPED_PATHS,
+    overlays
+      .flat()
+      .map((entry) => (entry.type === 'file' ? { ...entry, content: entry.content.toString('base64') } : entry)),
+  ]);
+}
