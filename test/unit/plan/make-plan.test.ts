@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest';
+import { RosettaVmError } from '../../../host/errors.ts';
+import { type HostFacts, type MachineFacts, makePlan, makeSetupPlan } from '../../../host/plan/make-plan.ts';
+import { type MachineSpecInput, parseSpec } from '../../../host/spec/spec.ts';
+import { GIB, MIB } from '../../../host/spec/units.ts';
+
+const LINUX: HostFacts = { platform: 'linux', cpus: 8, memoryBytes: 16 * GIB };
+const MAC: HostFacts = { platform: 'darwin', cpus: 10, memoryBytes: 32 * GIB };
+const MACHINE: MachineFacts = {
+  name: 'ci',
+  directory: '/state/machines/ci',
+  runtimeDirectory: '/run/rvm/0123abcd',
+  cid: 42,
+  macAddress: '52:54:00:12:34:56',
+  machineIdentifier: 'id',
+  dataDiskBytes: 0,
+};
+const IMAGE = {
+  id: '0123456789abcdef',
+  directory: '/i',
+  kernel: '/i/vmlinuz',
+  initialRamdisk: '/i/initrd',
+  translators: '/i/translators',
+};
+
+const plan = (spec: MachineSpecInput = {}, host = LINUX, machine = MACHINE) =>
+  makePlan(parseSpec(spec), host, machine, IMAGE);
+
+test('the same facts give the same plan, and it survives JSON', () => {
+  expect(plan()).toEqual(plan());
+  expect(JSON.parse(JSON.stringify(plan()))).toEqual(plan());
+});
+
+test('a machine boots its NVMe disk without an initrd and finds its data disk behind it', () => {
+  const { boot, disks, driver } = plan();
+  expect(driver).toBe('qemu');
+  expect(boot).toMatchObject({ kernel: '/i/vmlinuz', initialRamdisk: null });
+  expect(boot.commandLine.split(' ')).toEqual(expect.arrayContaining(['root=/dev/nvme0n1', 'console=ttyAMA0']));
+  expect(disks.map(({ role, bus, guestDevice }) => [role, bus, guestDevice])).toEqual([
+    ['system', 'nvme', '/dev/nvme0n1'],
+    ['data', 'nvme', '/dev/nvme0n2'],
+  ]);
+});
+
+describe('defaults follow the host', () => {
+  test.each([
+    [{ cpus: 1, memoryBytes: 4 * GIB }, 1, 2048],
+    [{ cpus: 2, memoryBytes: 12 * GIB }, 2, 3072],
+    [{ cpus: 64, memoryBytes: 256 * GIB }, 4, 8192],
+  ])('%j gives %d CPUs and %d MiB', (host, cpus, memoryMiB) => {
+    expect(plan({}, { ...LINUX, ...host })).toMatchObject({ cpus, memoryMiB });
+  });
+
+  test('a Mac gets Rosetta under its own driver, Linux box64 under QEMU', () => {
+    expect(plan({}, MAC)).toMatchObject({ driver: 'vz', translator: { name: 'rosetta' } });
+    expect(plan({}, LINUX)).toMatchObject({ driver: 'qemu', translator: { name: 'box64' } });
+    expect(plan({ translator: 'qemu' }, MAC).translator.name).toBe('qemu');
+  });
+});
+
+describe('what the host cannot give', () => {
+  test.each([
+    ['more CPUs', { cpus: 9 }, 'E_SIZE'],
+    ['more memory', { memory: '17GiB' }, 'E_SIZE'],
+    ['Rosetta on Linux', { translator: 'rosetta' as const }, 'E_HOST_UNSUPPORTED'],
+  ])('%s is refused with three parts', (_, spec, code) => {
+    const error = refused(() => plan(spec));
+    expect(error.code).toBe(code);
+    expect([error.what, error.why, error.fix]).not.toContain('');
+  });
+
+  test('a data disk never shrinks, and may stay or grow', () => {
+    const existing = { ...MACHINE, dataDiskBytes: 20 * GIB };
+    expect(refused(() => plan({ disk: '10GiB' }, LINUX, existing))).toMatchObject({
+      code: 'E_SIZE',
+      facts: { field: 'disk', asked: 10 * GIB, current: 20 * GIB },
+    });
+    expect(plan({ disk: '20GiB' }, LINUX, existing).disks[1]?.sizeBytes).toBe(20 * GIB);
+    expect(plan({ disk: '30GiB' }, LINUX, existing).disks[1]?.sizeBytes).toBe(30 * GIB);
+  });
+
+  test('a socket path that no system takes is refused', () => {
+    const deep = { ...MACHINE, runtimeDirectory: `/${'x'.repeat(100)}` };
+    expect(refused(() => plan({}, LINUX, deep)).code).toBe('E_PATH_TOO_LONG');
+  });
+});
+
+test('an odd disk size is rounded up to whole mebibytes', () => {
+  expect(plan({ disk: GIB + 1 }).disks[1]?.sizeBytes).toBe(GIB + MIB);
+});
+
+test('shares keep their order, their rights and short tags', () => {
+  const shares = Array.from({ length: 16 }, (_, i) => ({
+    path: `/p${i}`,
+    mountPoint: `/m${i}`,
+    readOnly: i % 2 === 0,
+  }));
+  const own = plan({ shares }).shares.filter(({ mountPoint }) => mountPoint !== null);
+  expect(own.map(({ path, mountPoint, readOnly }) => ({ path, mountPoint, readOnly }))).toEqual(shares);
+  for (const { tag } of plan({ shares }).shares) expect(Buffer.byteLength(tag)).toBeLessThan(36);
+});
+
+test('every share of rosetta-vm itself is read-only', () => {
+  for (const share of plan().shares) expect(share).toMatchObject({ readOnly: true, mountPoint: null });
+});
+
+test('the setup machine boots the initrd with the image’s id and one empty disk', () => {
+  const setup = makeSetupPlan(parseSpec({}), LINUX, { directory: '/tmp/s', runtimeDirectory: '/run/s', cid: 7 }, IMAGE);
+  expect(setup.boot.initialRamdisk).toBe('/i/initrd');
+  expect(setup.boot.commandLine).toMatch(/rvm\.setup=0123456789abcdef$/);
+  expect(setup.disks).toHaveLength(1);
+  expect(setup.shares).toEqual([{ tag: 'rvm-image', path: '/i', readOnly: true, mountPoint: null }]);
+});
+
+function refused(run: () => unknown): RosettaVmError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof RosettaVmError) return error;
+    throw error;
+  }
+  throw new Error('the plan was made');
+}
