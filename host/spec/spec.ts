@@ -11,12 +11,15 @@ import { formatSize, GIB, MIB, parseSize } from './units.ts';
 export const MACHINE_NAME_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
 export const DEFAULT_MACHINE_NAME = 'default';
 
+const sizeText = z
+  .string()
+  .max(32)
+  .meta({ examples: ['4GiB', '512MiB'] });
+
 const size = (what: string) =>
   z
-    .union([z.string().max(32), z.number().nonnegative()], 'A size is text such as "4GiB", or a number of GiB')
+    .union([sizeText, z.number().nonnegative()], 'A size is text such as "4GiB", or a number of GiB')
     .transform((value) => parseSize(value, what));
-
-const describedSize = (description: string) => ({ description, examples: ['4GiB', '512MiB', 8] });
 
 const share = z.strictObject({
   path: z.string().min(1).max(1024).describe('Folder on the host; relative to the file, or starting with ~/'),
@@ -28,10 +31,10 @@ export const specSchema = z
   .strictObject({
     $schema: z.string().max(1024).optional().describe('For editors; ignored'),
     cpus: z.int().min(1).max(64).optional().describe('Virtual CPUs; default: the host’s, at most 4'),
-    memory: size('memory').optional().meta(describedSize('Guest memory; default: a quarter of the host’s, 2 to 8 GiB')),
+    memory: size('memory').optional().describe('Guest memory; default: a quarter of the host’s, 2 to 8 GiB'),
     disk: size('disk')
       .default(64 * GIB)
-      .meta(describedSize('Size of the data disk (sparse; grows only); default: 64 GiB')),
+      .describe('Size of the data disk (sparse; grows only); default: 64 GiB'),
     image: z.string().max(64).default('default').describe('Guest image by name or id'),
     translator: z
       .enum(['auto', 'box64', 'qemu', 'rosetta'])
@@ -42,7 +45,7 @@ export const specSchema = z
         enabled: z.boolean().default(true).describe('Keep translations and share them between all processes'),
         limit: size('cache.limit')
           .default(4 * GIB)
-          .meta(describedSize('Over this size the oldest entries go; default: 4 GiB')),
+          .describe('Over this size the oldest entries go; default: 4 GiB'),
       })
       .prefault({})
       .describe('The translation cache'),
