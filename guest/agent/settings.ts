@@ -1,0 +1,48 @@
+/** Where things are in the guest. Everything below the entry point takes them as a parameter, so tests choose others. */
+import { AGENT_SOCKET, BOOT_DIR, DATA_DIR, RVM_DIR } from '../protocol.ts';
+
+export interface GuestSettings {
+  /** Boot share: `config.json`. */
+  readonly bootDirectory: string;
+  readonly socket: string;
+  readonly logFile: string;
+  readonly dataDirectory: string;
+  /** Mount point of the translator share. */
+  readonly translatorDirectory: string;
+  /** Where translated programs see the cache's folder. */
+  readonly cacheMountPoint: string;
+  readonly binfmtDirectory: string;
+  /** Takes the guest's name (proc_sys_kernel(5)). */
+  readonly hostnameFile: string;
+  /** Short-lived files: terminals, the proof program. */
+  readonly runDirectory: string;
+  /** Put before the name of a program that is an applet of busybox in the guest; empty where it stands on its own. */
+  readonly applets: readonly string[];
+  /** PATH, HOME and the like of what exec starts; the translator's variables come on top. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export const GUEST_SETTINGS: GuestSettings = {
+  bootDirectory: BOOT_DIR,
+  socket: AGENT_SOCKET,
+  logFile: '/var/log/rosetta-vm/agent.log',
+  dataDirectory: DATA_DIR,
+  translatorDirectory: RVM_DIR,
+  cacheMountPoint: `${RVM_DIR}-cache`,
+  binfmtDirectory: '/proc/sys/fs/binfmt_misc',
+  hostnameFile: '/proc/sys/kernel/hostname',
+  runDirectory: '/run/rosetta-vm',
+  applets: ['/bin/busybox'],
+  environment: {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: '/root',
+    USER: 'root',
+    LANG: 'C.UTF-8',
+  },
+};
+
+/** Argument vector of a program that is busybox's in the guest. */
+export function applet(settings: GuestSettings, name: string, ...args: string[]): [string, ...string[]] {
+  const [first, ...rest] = [...settings.applets, name, ...args];
+  return [first ?? name, ...rest];
+}

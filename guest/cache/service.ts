@@ -1,0 +1,265 @@
+/** The guest's one cache: attached to a translator's build, switched on and off, kept under its limit. */
+
+import { type FSWatcher, watch } from 'node:fs';
+import { chmod, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
+import path from 'node:path';
+import { RosettaVmError } from '../../host/errors.ts';
+import { type RunCommand, runOrThrow } from '../agent/command.ts';
+import type { PartLog } from '../agent/log.ts';
+import { isMountPoint } from '../agent/mounts.ts';
+import { applet, type GuestSettings } from '../agent/settings.ts';
+import type {
+  BootConfig,
+  CachePruneRequest,
+  CachePruneResult,
+  CacheStats,
+  CacheStatus,
+  CacheVerifyResult,
+} from '../protocol.ts';
+import type { CacheView } from '../translators/translator.ts';
+import type { CacheBackend, CacheServer } from './cache.ts';
+import { dynacache } from './dynacache.ts';
+import { rosettad } from './rosettad.ts';
+import { prune, summarize, verify } from './store.ts';
+
+const BACKENDS = { dynacache, rosettad } as const;
+
+/** How often the limit is looked at, and then only after something was written. */
+const ENFORCE_INTERVAL_MS = 30_000;
+/** Folders of other translator builds are of use after a switch back, but not for ever. */
+const OTHER_BUILD_MS = 14 * 24 * 3600_000;
+const MOUNT_TIMEOUT_MS = 30_000;
+
+export interface CacheTarget {
+  readonly backend: keyof typeof BACKENDS | 'none';
+  /** Translator build that keys the folder. */
+  readonly build: string;
+  readonly shareDirectory: string;
+  readonly socketPath: string | undefined;
+}
+
+/** Nothing here ever fails a program: what goes wrong is a state, and the programs run without the cache. */
+export class CacheService {
+  readonly #settings: GuestSettings;
+  readonly #limitBytes: number;
+  readonly #run: RunCommand;
+  readonly #log: PartLog;
+  #enabled: boolean;
+  #diskReady: Promise<boolean> = Promise.resolve(false);
+  #target: CacheTarget | undefined;
+  #attached = false;
+  #failure: string | undefined;
+  #server: CacheServer | undefined;
+  #watcher: FSWatcher | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #grown = true;
+
+  constructor(config: BootConfig['cache'], settings: GuestSettings, run: RunCommand, log: PartLog) {
+    this.#enabled = config.enabled;
+    this.#limitBytes = config.limitBytes;
+    this.#settings = settings;
+    this.#run = run;
+    this.#log = log;
+  }
+
+  /** Says when the data disk is there; false: it will not be. */
+  useDisk(ready: Promise<boolean>): void {
+    this.#diskReady = ready;
+  }
+
+  /** Makes the folder of a translator's build the current one, when the data disk is there. Never throws. */
+  async attach(target: CacheTarget): Promise<void> {
+    try {
+      await this.detach();
+      this.#target = target;
+      this.#failure = undefined;
+      const backend = this.#backend;
+      if (backend === undefined) return;
+      if (!(await this.#diskReady)) throw noDataDisk();
+      await this.#makeFolder(backend);
+      await this.#mount();
+      this.#keepLimit();
+      this.#attached = true;
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (this.#enabled) await this.#serve();
+  }
+
+  /** Ends the daemon and the watching, and lets go of the data disk. */
+  async detach(): Promise<void> {
+    this.#attached = false;
+    clearInterval(this.#timer);
+    this.#watcher?.close();
+    this.#watcher = undefined;
+    await this.#stopServing();
+    const { cacheMountPoint } = this.#settings;
+    if (await isMountPoint(cacheMountPoint)) {
+      // Lazily: a running program may still have a translation mapped.
+      await this.#run(applet(this.#settings, 'umount', '-l', cacheMountPoint), MOUNT_TIMEOUT_MS);
+    }
+  }
+
+  async setEnabled(enabled: boolean): Promise<CacheStatus> {
+    this.#enabled = enabled;
+    if (enabled) await this.#serve();
+    else await this.#stopServing();
+    this.#log.info(enabled ? 'The cache is on.' : 'The cache is off.');
+    return this.status();
+  }
+
+  /** What the environment of a program has to say about the cache. */
+  view(): CacheView {
+    return { enabled: this.status().state === 'on', mountPoint: this.#settings.cacheMountPoint };
+  }
+
+  status(): CacheStatus {
+    const backend = this.#target?.backend ?? 'none';
+    if (this.#target === undefined) return { backend, state: 'off', reason: 'No translator is registered yet.' };
+    if (backend === 'none') return { backend, state: 'off', reason: 'This translator keeps no translations.' };
+    if (this.#failure !== undefined) return { backend, state: 'failed', reason: this.#failure };
+    if (!this.#attached) return { backend, state: 'off', reason: 'The data disk is not ready yet.' };
+    return { backend, state: this.#enabled ? 'on' : 'off' };
+  }
+
+  async stats(): Promise<CacheStats> {
+    const empty = { entries: 0, bytes: 0, programs: [] };
+    const backend = this.#backend;
+    return {
+      ...this.status(),
+      directory: backend === undefined ? '' : this.#directory,
+      build: this.#target?.build ?? '',
+      limitBytes: this.#limitBytes,
+      ...(backend === undefined ? empty : await summarize(backend, this.#directory).catch(() => empty)),
+    };
+  }
+
+  /** Throws `E_STATE` when there is no cache. */
+  verify(): Promise<CacheVerifyResult> {
+    return verify(this.#requireBackend(), this.#directory);
+  }
+
+  /** Throws `E_STATE` when there is no cache. */
+  async prune(request: CachePruneRequest): Promise<CachePruneResult> {
+    const backend = this.#requireBackend();
+    const whole = { ...request, keepBytes: request.keepBytes ?? this.#limitBytes };
+    if (request.dryRun === true) return prune(backend, this.#directory, whole);
+    // A daemon may hold what is removed open or in an index; nothing is known, so it does not run meanwhile.
+    const served = this.#server !== undefined;
+    await this.#stopServing();
+    const result = await prune(backend, this.#directory, whole);
+    await this.#removeOtherBuilds(result.remainingBytes);
+    if (served) await this.#serve();
+    if (result.removedEntries > 0) {
+      const { removedEntries, removedBytes, removedCorrupt } = result;
+      this.#log.info('Translations were removed.', { removedEntries, removedBytes, removedCorrupt });
+    }
+    return result;
+  }
+
+  get #backend(): CacheBackend | undefined {
+    const name = this.#target?.backend ?? 'none';
+    return name === 'none' ? undefined : BACKENDS[name];
+  }
+
+  get #backendDirectory(): string {
+    return path.join(this.#settings.dataDirectory, 'cache', this.#target?.backend ?? 'none');
+  }
+
+  get #directory(): string {
+    return path.join(this.#backendDirectory, this.#target?.build ?? 'none');
+  }
+
+  #requireBackend(): CacheBackend {
+    const backend = this.#backend;
+    const { state, reason } = this.status();
+    if (backend !== undefined && state !== 'failed') return backend;
+    throw new RosettaVmError('E_STATE', {
+      what: 'There is no cache to work on.',
+      why: reason ?? 'It is off.',
+      fix: 'See `rosetta-vm status`; the translator box64 or rosetta has one.',
+    });
+  }
+
+  async #makeFolder(backend: CacheBackend): Promise<void> {
+    await mkdir(this.#directory, { recursive: true });
+    // mkdir(2) applies the umask.
+    await chmod(this.#directory, backend.directoryMode);
+    // The age of a build's folder is counted from its last boot.
+    await utimes(this.#directory, new Date(), new Date());
+  }
+
+  async #mount(): Promise<void> {
+    const { cacheMountPoint } = this.#settings;
+    await mkdir(cacheMountPoint, { recursive: true });
+    const bind = applet(this.#settings, 'mount', '--bind', this.#directory, cacheMountPoint);
+    await runOrThrow(this.#run, bind, MOUNT_TIMEOUT_MS);
+  }
+
+  #keepLimit(): void {
+    this.#grown = true;
+    this.#watcher = watch(this.#directory, () => {
+      this.#grown = true;
+    });
+    this.#watcher.on('error', (error) => this.#log.warn('The cache is not watched.', { reason: error.message }));
+    this.#timer = setInterval(() => {
+      if (!this.#grown) return;
+      this.#grown = false;
+      this.prune({}).catch((error: Error) => this.#log.warn('The limit was not kept.', { reason: error.message }));
+    }, ENFORCE_INTERVAL_MS);
+  }
+
+  async #serve(): Promise<void> {
+    const serve = this.#backend?.serve;
+    if (serve === undefined || this.#target === undefined || !this.#attached || this.#server !== undefined) return;
+    try {
+      const { shareDirectory, socketPath } = this.#target;
+      if (socketPath === undefined) throw noSocketPath();
+      this.#server = await serve({ directory: this.#directory, shareDirectory, socketPath, log: this.#log });
+      this.#failure = undefined;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #stopServing(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    await server?.stop();
+  }
+
+  /** Other builds' folders go when they are old, or when they and the current one are over the limit together. */
+  async #removeOtherBuilds(currentBytes: number): Promise<void> {
+    const names = (await readdir(this.#backendDirectory)).filter((name) => name !== this.#target?.build);
+    for (const name of names) {
+      const folder = path.join(this.#backendDirectory, name);
+      const { mtimeMs } = await stat(folder);
+      const backend = this.#requireBackend();
+      const { bytes } = await summarize(backend, folder);
+      if (Date.now() - mtimeMs < OTHER_BUILD_MS && currentBytes + bytes <= this.#limitBytes) continue;
+      await rm(folder, { recursive: true, force: true });
+      this.#log.info('Translations of another build were removed.', { build: name, bytes });
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = error instanceof RosettaVmError ? `${error.what} ${error.why}` : String(error);
+    this.#log.error('The cache does not work; programs run without it.', { reason: this.#failure });
+  }
+}
+
+function noDataDisk(): RosettaVmError {
+  return new RosettaVmError('E_STATE', {
+    what: 'The cache has no place.',
+    why: 'The data disk is not usable.',
+    fix: 'See `rosetta-vm status`.',
+  });
+}
+
+function noSocketPath(): RosettaVmError {
+  return new RosettaVmError('E_STATE', {
+    what: 'The translator’s daemon cannot be reached by programs.',
+    why: 'The host configured no socket for it (before macOS 14 it cannot).',
+    fix: 'Update the Mac to macOS 14 or later.',
+  });
+}

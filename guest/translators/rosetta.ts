@@ -1,0 +1,63 @@
+/** Apple's Rosetta for Linux, from the share that Virtualization.framework provides (VZLinuxRosettaDirectoryShare). */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { access, constants } from 'node:fs/promises';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { RosettaVmError } from '../../host/errors.ts';
+import { x86_64Entry } from './binfmt.ts';
+import type { Translator } from './translator.ts';
+
+/** The translator, and the daemon that keeps translations: macOS 14 and later. */
+const PROGRAM = 'rosetta';
+export const ROSETTA_DAEMON = 'rosettad';
+
+export const rosetta: Translator = {
+  name: 'rosetta',
+  cacheBackend: 'rosettad',
+  find: async (share) => {
+    const interpreter = path.join(share, PROGRAM);
+    await access(interpreter, constants.X_OK).catch((error: Error) => {
+      throw notInShare(error);
+    });
+    const build = await digest([interpreter, path.join(share, ROSETTA_DAEMON)]);
+    // The programs cannot be asked for their version; the digest tells releases apart.
+    return { name: 'rosetta', version: build.slice(0, 12), build, interpreter };
+  },
+  // F: containers do not see the share. C (with O): sudo and other set-uid programs work. P, argv[0] as it was given:
+  // understood since macOS 14; before it the extra argument would reach the program.
+  binfmt: (found, config) =>
+    x86_64Entry('rvm-rosetta', found.interpreter, config.preserveArgv0 === true ? 'POCF' : 'OCF'),
+  edits: (_found, config, cache) => {
+    if (!cache.enabled || config.socketPath === undefined) return { mounts: [], env: { ROSETTA_DISABLE_AOT: '1' } };
+    // A container needs the socket alone: programs are sent as descriptors. A read-only mount still takes connections.
+    return { mounts: [{ path: path.dirname(config.socketPath), readOnly: true }], env: {} };
+  },
+};
+
+/** No rule is known by which Rosetta refuses translations of another release, so the files' digest keys the cache. */
+async function digest(files: readonly string[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const file of files) {
+    hash.update(`${path.basename(file)}\n`);
+    // rosettad is absent before macOS 14.
+    if (
+      await access(file).then(
+        () => true,
+        () => false,
+      )
+    )
+      await pipeline(createReadStream(file), hash, { end: false });
+  }
+  return hash.digest('hex');
+}
+
+function notInShare(cause: Error): RosettaVmError {
+  return new RosettaVmError('E_NOT_FOUND', {
+    what: 'The Rosetta share has no translator.',
+    why: cause.message,
+    fix: 'Install Rosetta on the Mac: softwareupdate --install-rosetta. Or choose another translator.',
+    facts: { translator: 'rosetta' },
+    cause,
+  });
+}
