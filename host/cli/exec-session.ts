@@ -54,10 +54,10 @@ function execRequest({ argv, env, cwd, root, user, tty, stdin }: SessionOptions)
   };
 }
 
-/** The size that terminals had before they could be asked stands in when stdout is none. */
+/** The size of a VT100 stands in when stdout is no terminal, or one that was never given a size (0 by 0). */
 const terminalSize = (): { columns: number; rows: number } => ({
-  columns: process.stdout.columns ?? 80,
-  rows: process.stdout.rows ?? 24,
+  columns: process.stdout.columns || 80,
+  rows: process.stdout.rows || 24,
 });
 
 /** Joins the streams; resolves when the program has ended and all it wrote is out. */

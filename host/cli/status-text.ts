@@ -1,8 +1,12 @@
-/** What a machine's state is in words; the same words in `up`, `status` and `list`. */
+/**
+ * What a machine's state is in words; the same words in `up`, `status` and `list`. What the guest said of itself is made
+ * printable here.
+ */
 import type { CacheStats, CacheStatus, TranslatorStatus } from '../../guest/protocol.ts';
 import type { MachineStatus } from '../machine/machine.ts';
 import { formatSize } from '../spec/units.ts';
 import { count } from './format.ts';
+import { printable } from './table.ts';
 
 /** Which translator the kernel really starts, and whether that was proved by running a program. */
 export function describeTranslator(translator: TranslatorStatus): string {
@@ -16,12 +20,14 @@ export function describeTranslator(translator: TranslatorStatus): string {
     if (active.name !== wanted) lines.push(`${wanted} was asked for${because(reason)}`);
   }
   if (removedHandlers.length > 0) lines.push(`removed other handlers: ${removedHandlers.join(', ')}`);
-  return lines.join('\n');
+  return lines.map(printable).join('\n');
 }
 
 /** With `stats`, also how full it is. */
 export function describeCache(cache: CacheStatus, stats: CacheStats | null = null): string {
-  const state = `${cache.state}${cache.backend === 'none' ? '' : ` (${cache.backend})`}${because(cache.reason)}`;
+  const state = printable(
+    `${cache.state}${cache.backend === 'none' ? '' : ` (${cache.backend})`}${because(cache.reason)}`,
+  );
   if (stats === null) return state;
   const { entries, bytes, limitBytes } = stats;
   return `${state}, ${count(entries, 'entry', 'entries')}, ${formatSize(bytes)} of ${formatSize(limitBytes)}`;

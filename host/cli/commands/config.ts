@@ -26,8 +26,8 @@ function validateCommand(context: CommandContext): Command {
       const { loadSpec, SPEC_FILE } = await import('../../spec/load.ts');
       const { spec } = await loadSpec({ file: file ?? SPEC_FILE, cwd: process.cwd() });
       if (context.json) return context.printJson([{ file: file ?? SPEC_FILE, spec }]);
-      const { stringify } = await import('yaml');
-      context.print(stringify(spec));
+      const { toYaml } = await import('../yaml.ts');
+      context.print(toYaml(spec));
       context.hint(`${file ?? SPEC_FILE} is valid.`);
     });
 }

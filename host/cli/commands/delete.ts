@@ -9,8 +9,8 @@ import { renderTable } from '../table.ts';
 
 const EXAMPLES = `
 Examples:
-  rosetta-vm delete ci --yes          for scripts: without a terminal nothing is asked
-  rosetta-vm delete ci --keep-data    the next \`up ci\` makes a new machine around the old data disk`;
+  rosetta-vm delete ci --yes          for scripts: they cannot be asked
+  rosetta-vm delete ci --keep-data    the next \`up ci\` takes that disk up`;
 
 export function deleteCommand(context: CommandContext): Command {
   return new Command('delete')

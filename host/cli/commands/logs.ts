@@ -17,7 +17,7 @@ interface LogsFlags {
 const EXAMPLES = `
 Examples:
   rosetta-vm logs --follow            what the agent does, as it happens
-  rosetta-vm logs ci --boot           the console of the last boot, also of a stopped machine
+  rosetta-vm logs ci --boot           the last boot's console, running or not
   rosetta-vm logs --json | jq -r '.[] | select(.level == "error") | .message'`;
 
 export function logsCommand(context: CommandContext): Command {
@@ -34,6 +34,7 @@ export function logsCommand(context: CommandContext): Command {
 
 async function logs(context: CommandContext, name: string, { follow = false, boot }: LogsFlags): Promise<void> {
   const machines = await context.machines();
+  await machines.status(name);
   // Asked for only when following: then Ctrl-C is the ordinary end, not an error.
   const signal = follow ? context.interrupts() : undefined;
   try {

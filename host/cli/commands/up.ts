@@ -32,7 +32,7 @@ as it was made. Flags go over both.
 Examples:
   rosetta-vm up                          make and start the machine "default"
   rosetta-vm up ci --cpus 2 --memory 4   two CPUs and 4 GiB of memory
-  rosetta-vm up --dry-run                show the plan and the processes; change nothing
+  rosetta-vm up --dry-run                show plan and processes; change nothing
   rosetta-vm up --trace                  show where the time goes`;
 
 export function upCommand(context: CommandContext): Command {
@@ -109,9 +109,9 @@ async function settleSpec(machines: Machines, name: string, flags: UpFlags): Pro
 async function dryRun(context: CommandContext, machines: Machines, name: string, spec: MachineSpec): Promise<void> {
   const result = await machines.dryRun(name, spec);
   if (context.json) return context.printJson([result]);
-  const { stringify } = await import('yaml');
+  const { toYaml } = await import('../yaml.ts');
   const commands = result.commands.map(shellQuote);
-  context.print(stringify({ imageExists: result.imageExists, plan: result.plan, commands }, { lineWidth: 0 }));
+  context.print(toYaml({ imageExists: result.imageExists, plan: result.plan, commands }));
   if (!result.imageExists) context.hint('The image does not exist yet: `rosetta-vm up` would build it first.');
 }
 
