@@ -1,9 +1,9 @@
 /** What rosetta-vm itself needs of a host, whatever the driver. */
 import { constants } from 'node:fs';
-import { access, statfs } from 'node:fs/promises';
+import { access, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { Capability } from '../drivers/driver.ts';
-import { RosettaVmError } from '../errors.ts';
+import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import { runtimeDirectory, type StatePaths } from '../paths.ts';
 import { runtimePlan } from '../plan/make-plan.ts';
 import { DEFAULT_MACHINE_NAME } from '../spec/spec.ts';
@@ -18,8 +18,8 @@ const COMFORTABLE_FREE_BYTES = 10 * GIB;
 
 /** Never rejects for what the host lacks; nothing is created. */
 export async function hostChecks(paths: StatePaths): Promise<Capability[]> {
-  const image = imageCheck(paths);
-  return [nodeCheck(process.versions.node), await stateCheck(paths), socketCheck(paths), await image];
+  const [state, image] = await Promise.all([stateCheck(paths), imageCheck(paths)]);
+  return [nodeCheck(process.versions.node), state, socketCheck(paths), image];
 }
 
 /** `version` as in process.versions.node. */
@@ -49,8 +49,8 @@ async function stateCheck(paths: StatePaths): Promise<Capability> {
       what: `${folder} cannot be written to`,
       why:
         base === folder
-          ? 'This user may not write there.'
-          : `It would be created in ${base}, where this user may not write.`,
+          ? 'It is no folder, or one in which this user may not write.'
+          : `It would be created in ${base}, which is no folder or one in which this user may not write.`,
       fix: 'Mend the rights of that folder, or set ROSETTA_VM_HOME to a folder of your own.',
     };
   }
@@ -86,15 +86,20 @@ function socketCheck(paths: StatePaths): Capability {
 
 async function imageCheck(paths: StatePaths): Promise<Capability> {
   const { listImages } = await import('../../images/index.ts');
-  const images = await listImages(paths);
-  if (images.length > 0) return ok('image', images.map(({ name, id }) => `${name} (${id})`).join(', '));
-  return {
-    id: 'image',
-    status: 'degraded',
-    what: 'There is no guest image yet',
-    why: 'The first start builds it, which takes some minutes and the network.',
-    fix: 'Run `rosetta-vm image build` to have it ready.',
-  };
+  try {
+    const images = await listImages(paths);
+    if (images.length > 0) return ok('image', images.map(({ name, id }) => `${name} (${id})`).join(', '));
+    return {
+      id: 'image',
+      status: 'degraded',
+      what: 'There is no guest image yet',
+      why: 'The first start builds it, which takes some minutes and the network.',
+      fix: 'Run `rosetta-vm image build` to have it ready.',
+    };
+  } catch (error) {
+    const { what, why, fix } = asRosettaVmError(error);
+    return { id: 'image', status: 'degraded', what: 'The images cannot be listed', why: `${what} ${why}`, fix };
+  }
 }
 
 /** The folder itself, or the nearest one above it that exists. */
@@ -107,10 +112,12 @@ async function nearestExisting(folder: string): Promise<string> {
 }
 
 async function isWritable(folder: string): Promise<boolean> {
-  return await access(folder, constants.W_OK | constants.X_OK).then(
-    () => true,
-    () => false,
-  );
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+    return (await stat(folder)).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function ok(id: string, what: string): Capability {

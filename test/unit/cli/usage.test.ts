@@ -201,6 +201,24 @@ describe('up --dry-run', () => {
   });
 });
 
+describe('doctor', () => {
+  test('exits with 0 where machines can run, whatever is degraded', async () => {
+    const { status, stdout, stderr } = await runEquipped(['doctor']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(/^ok +node +Node\.js/m);
+  });
+
+  test('exits with 5 where they cannot; as JSON a row a capability', async () => {
+    const cwd = await temporaryFolder();
+    const env = { PATH: await hostTools(path.join(cwd, 'bin'), ['virtiofsd']) };
+    const outcome = await cli.run(['doctor', '--json'], { home: path.join(cwd, 'home'), cwd, env });
+    expect(outcome.status).toBe(5);
+    const rows: { schemaVersion: number; id: string; status: string }[] = JSON.parse(outcome.stdout);
+    expect(rows.find(({ id }) => id === 'qemu')).toMatchObject({ schemaVersion: 1, status: 'missing' });
+    expect(JSON.parse(outcome.stderr).error.facts.missing).toContain('qemu');
+  });
+});
+
 describe('config', () => {
   test('validate prints the whole spec, defaults included', async () => {
     const { status, stdout } = await run(['config', 'validate', '--json'], { 'rosetta-vm.yaml': 'memory: 2GiB\n' });
