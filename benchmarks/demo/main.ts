@@ -1,0 +1,119 @@
+/** `npm run demo`: from a fresh clone to x86_64 programs on a shared translation cache, measured. */
+import path from 'node:path';
+import { CommandContext } from '../../host/cli/context.ts';
+import { renderError } from '../../host/cli/error-text.ts';
+import { ensureHost } from '../../host/doctor/index.ts';
+import { asRosettaVmError } from '../../host/errors.ts';
+import { type MachineSpec, type MachineStatus, parseSpec, version } from '../../host/index.ts';
+import { writeWhole } from '../../host/machine/files.ts';
+import { promisedNumbers } from '../goals.ts';
+import { ensureGuestTree } from '../guest-tree.ts';
+import { describeThisHost } from '../host-description.ts';
+import { type BenchmarkRecord, newestRecord, readRecord } from '../record.ts';
+import { renderMarkdown, renderReport } from '../report.ts';
+import { measureStart } from '../start.ts';
+import { runSuite } from '../suite.ts';
+import { measureVersion } from '../version-time.ts';
+import { TREE_PACKAGES, WORKLOADS, withRuns } from '../workloads.ts';
+import { type DemoOptions, HELP, parseOptions } from './options.ts';
+
+const MACHINE = 'demo';
+/** Boots of each kind, and runs of each short command on the host. */
+const USUAL_BOOTS = 3;
+const USUAL_COMMANDS = 21;
+
+async function main(args: readonly string[]): Promise<number> {
+  const context = new CommandContext({ json: args.includes('--json') });
+  try {
+    const options = parseOptions(args);
+    if (options.help) context.print(HELP);
+    else if (options.markdown !== null) context.print(await markdown(options.markdown));
+    else await demo(context, options);
+    return 0;
+  } catch (thrown) {
+    const error = asRosettaVmError(thrown);
+    context.endProgress();
+    context.tell(
+      context.json ? `${JSON.stringify({ schemaVersion: 1, error })}\n` : renderError(error, context.errorStyle),
+    );
+    return error.code === 'E_ABORTED' ? (context.interruptStatus ?? error.exitStatus) : error.exitStatus;
+  } finally {
+    context.close();
+  }
+}
+
+async function markdown(file: string): Promise<string> {
+  return `${renderMarkdown(await readRecord(file === 'newest' ? await newestRecord() : file))}\n`;
+}
+
+async function demo(context: CommandContext, options: DemoOptions): Promise<void> {
+  const status = await bringUp(context, options);
+  const record = await measure(context, options, status);
+  context.endProgress();
+  if (options.record !== null) await writeWhole(path.resolve(options.record), toJson(record), 0o644);
+  context.print(context.json ? toJson(record) : renderReport(record, context.style));
+  if (!context.json) context.tell(nextSteps());
+}
+
+const toJson = (record: BenchmarkRecord): string => `${JSON.stringify(record, null, 2)}\n`;
+
+/** Host packages, image, machine: what exists already costs seconds. */
+async function bringUp(context: CommandContext, { mirror }: DemoOptions): Promise<MachineStatus> {
+  const begun = performance.now();
+  const settings = { signal: context.interrupts(), onProgress: context.progress(), mirror };
+  for (const sentence of await ensureHost(context.paths, settings)) {
+    settings.onProgress({ kind: 'note', message: sentence });
+  }
+  const status = await (await context.machines()).up(MACHINE, parseSpec({}), settings);
+  const message = `The machine ${MACHINE} is ready after ${((performance.now() - begun) / 1000).toFixed(1)} s.`;
+  settings.onProgress({ kind: 'note', message });
+  return status;
+}
+
+async function measure(
+  context: CommandContext,
+  { runs, mirror }: DemoOptions,
+  status: MachineStatus,
+): Promise<BenchmarkRecord> {
+  const { paths } = context;
+  const signal = context.interrupts();
+  const onProgress = context.progress();
+  const machines = await context.machines();
+  const agent = await machines.agent(MACHINE);
+  const packages = TREE_PACKAGES;
+  const tree = await ensureGuestTree({ agent, paths, name: MACHINE, packages, mirror, signal, onProgress });
+  const workloads = runs === null ? WORKLOADS : WORKLOADS.map((workload) => withRuns(workload, runs));
+  const suite = await runSuite({ agent, tree, workloads, signal, onProgress });
+
+  const { process: hostProcess } = await machines.status(MACHINE);
+  const rounds = runs ?? USUAL_BOOTS;
+  const start = await measureStart({ machines, paths, spec: specOf(status), rounds, signal, onProgress });
+  const command = await measureVersion(runs ?? USUAL_COMMANDS, signal);
+  const hostProcessBytes = hostProcess?.memoryBytes ?? null;
+  return {
+    schemaVersion: 1,
+    version,
+    date: new Date().toISOString(),
+    host: await describeThisHost(paths, status),
+    translators: [...suite.translators],
+    results: suite.results,
+    rejected: suite.rejected,
+    cache: suite.cache,
+    start,
+    command,
+    numbers: promisedNumbers({ results: suite.results, start, version: command, hostProcessBytes }),
+  };
+}
+
+const specOf = (status: MachineStatus): MachineSpec => status.spec ?? parseSpec({});
+
+const nextSteps = (): string => `
+The machine ${MACHINE} is still running, with the amd64 Debian tree on its data disk. What to try next:
+
+  rosetta-vm shell ${MACHINE}                       look around in the guest
+  rosetta-vm exec ${MACHINE} --root /data/roots/demo-… -- /usr/bin/gcc --version
+  rosetta-vm cache stats ${MACHINE}                 what the cache holds
+  rosetta-vm down ${MACHINE}                        stop it; the next \`up\` finds everything as it was
+`;
+
+process.exitCode = await main(process.argv.slice(2));

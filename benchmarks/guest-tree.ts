@@ -1,0 +1,86 @@
+/** An amd64 Debian tree on the guest's data disk: made once, for all later runs. */
+import { createReadStream } from 'node:fs';
+import { DATA_DIR } from '../guest/protocol.ts';
+import { type AgentClient, buildBaseRoot, type ProgressSink, type StatePaths } from '../host/index.ts';
+import { stage } from '../host/progress.ts';
+import { runInGuest } from './guest-command.ts';
+
+export interface TreeOptions {
+  readonly agent: AgentClient;
+  readonly paths: StatePaths;
+  /** What the tree is for; a tree of the same name with other packages is replaced. */
+  readonly name: string;
+  readonly packages: readonly string[];
+  readonly mirror?: string | undefined;
+  readonly signal: AbortSignal;
+  readonly onProgress: ProgressSink;
+}
+
+const SUITE = 'trixie';
+const ROOTS = `${DATA_DIR}/roots`;
+/** Looking for a folder. */
+const LOOK_LIMIT_MS = 60_000;
+/** About 250 MB through an emulated machine. */
+const COPY_LIMIT_MS = 15 * 60_000;
+const CHUNK_BYTES = 1024 * 1024;
+const COPY_STAGE = 'guest.tree';
+
+/**
+ * Unpacks into a folder beside and renames it, so that a tree is whole or absent; one of an earlier set of packages
+ * goes. Parameters: the tree, the pattern of its kind.
+ */
+const UNPACK = [
+  'set -e',
+  'mkdir -p "$(dirname "$1")"',
+  'rm -rf $2',
+  'mkdir "$1.partial"',
+  'tar -x -f - -C "$1.partial"',
+  'sync',
+  'mv "$1.partial" "$1"',
+].join('\n');
+
+/** Absolute path, in the guest, of the finished tree. Throws what {@link buildBaseRoot} and {@link runInGuest} throw. */
+export async function ensureGuestTree(options: TreeOptions): Promise<string> {
+  const { agent, paths, name, packages, mirror, signal, onProgress } = options;
+  const root = await buildBaseRoot({
+    store: paths,
+    architecture: 'amd64',
+    suite: SUITE,
+    packages,
+    mirror,
+    signal,
+    onProgress,
+  });
+  const tree = `${ROOTS}/${name}-${root.sha256.slice(0, 16)}`;
+  if (await exists(agent, tree, signal)) return tree;
+  await stage(onProgress, COPY_STAGE, 'Copying an amd64 Debian tree into the machine (once)', async () => {
+    const input = readCounted(root.archive, (doneBytes) =>
+      onProgress({ kind: 'bytes', id: COPY_STAGE, doneBytes, totalBytes: root.bytes }),
+    );
+    await runInGuest(
+      agent,
+      { argv: ['/bin/sh', '-c', UNPACK, 'unpack', tree, `${ROOTS}/${name}-*`] },
+      { limitMs: COPY_LIMIT_MS, signal, input },
+    );
+  });
+  return tree;
+}
+
+async function exists(agent: AgentClient, folder: string, signal: AbortSignal): Promise<boolean> {
+  const look = 'if test -d "$1"; then echo yes; else echo no; fi';
+  const { stdout } = await runInGuest(
+    agent,
+    { argv: ['/bin/sh', '-c', look, 'look', folder] },
+    { limitMs: LOOK_LIMIT_MS, signal },
+  );
+  return stdout.trim() === 'yes';
+}
+
+async function* readCounted(file: string, report: (doneBytes: number) => void): AsyncGenerator<Buffer> {
+  let done = 0;
+  for await (const chunk of createReadStream(file, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>) {
+    yield chunk;
+    done += chunk.length;
+    report(done);
+  }
+}

@@ -1,0 +1,13 @@
+/** In which order samples are taken. */
+
+/**
+ * Interleaves modes in ABBA order: forwards in one round, backwards in the next, so that a machine which slowly gets
+ * faster or slower does so for all of them alike. A mode with fewer runs takes part in the first rounds only.
+ */
+export function interleave<M extends string>(runs: readonly (readonly [mode: M, count: number])[]): M[] {
+  const rounds = Math.max(0, ...runs.map(([, count]) => count));
+  return Array.from({ length: rounds }, (_, round) => {
+    const taking = runs.filter(([, count]) => round < count).map(([mode]) => mode);
+    return round % 2 === 0 ? taking : taking.reverse();
+  }).flat();
+}

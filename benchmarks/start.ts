@@ -1,0 +1,178 @@
+/**
+ * How fast a machine starts, beside the least that it could take: the same kernel and disk with node as the first
+ * process and nothing else. On a machine of its own, so that the demo's keeps running.
+ */
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { z } from 'zod';
+import type { TracedStage } from '../host/cli/trace.ts';
+import { hostDriver } from '../host/drivers/index.ts';
+import { asRosettaVmError, RosettaVmError } from '../host/errors.ts';
+import type { MachineSpec, Machines, ProgressSink, StatePaths, VirtualMachine } from '../host/index.ts';
+import { packageFile } from '../host/package-root.ts';
+import { stage } from '../host/progress.ts';
+
+export interface StartTimes {
+  /** Power-on to the agent's first answer, by the guest's clock, seconds, one per boot. */
+  readonly agentReady: readonly number[];
+  /** Power-on to the first line of `node -e`, by the guest's clock, seconds, one per boot. */
+  readonly bareNode: readonly number[];
+  /** `rosetta-vm up` of a stopped machine until the guest is powered on, seconds, one per boot. */
+  readonly hostWork: readonly number[];
+}
+
+export interface StartOptions {
+  readonly machines: Machines;
+  readonly paths: StatePaths;
+  /** As the demo's machine has it. */
+  readonly spec: MachineSpec;
+  readonly rounds: number;
+  readonly signal: AbortSignal;
+  readonly onProgress: ProgressSink;
+}
+
+const NAME = 'demo-start';
+const UP_LIMIT_MS = 10 * 60_000;
+const BARE_LIMIT_MS = 3 * 60_000;
+const POLL_MS = 50;
+
+/** Boots in turn, so that a machine which gets slower does so for both. Nothing of its machine is left behind. */
+export async function measureStart(options: StartOptions): Promise<StartTimes> {
+  const { machines, spec, rounds, signal, onProgress } = options;
+  await remove(machines);
+  try {
+    // The first boot makes the data disk's file system, which later ones do not.
+    await stage(onProgress, 'demo.start', 'A second machine, to measure its start', () =>
+      machines.up(NAME, spec, { signal }),
+    );
+    await machines.down(NAME);
+    const times = { agentReady: [] as number[], bareNode: [] as number[], hostWork: [] as number[] };
+    for (let round = 1; round <= rounds; round += 1) {
+      const of = `${round} of ${rounds}`;
+      const bare = await stage(onProgress, 'demo.start', `node as the first process, ${of}`, () => bootBare(options));
+      times.bareNode.push(bare);
+      const own = await stage(onProgress, 'demo.start', `rosetta-vm up, ${of}`, () => bootOwn(options));
+      times.agentReady.push(own.agentReady);
+      times.hostWork.push(own.hostWork);
+    }
+    return times;
+  } finally {
+    await remove(machines);
+  }
+}
+
+async function remove(machines: Machines): Promise<void> {
+  try {
+    await machines.down(NAME, { force: true });
+    await machines.delete(NAME, { keepData: false });
+  } catch (error) {
+    if (asRosettaVmError(error).code !== 'E_NOT_FOUND') throw error;
+  }
+}
+
+const MARK = 'rosetta-vm-bare-node';
+
+/**
+ * Everything behind `--` goes to the first process (kernel-parameters.rst), here node. When that ends the kernel
+ * panics, so `panic=1` resets and the machine ends; it is not waited for. The disk is only read: an unclean end would
+ * make the next boot replay its journal.
+ */
+const BARE_INIT = `init=/usr/bin/node -- -e console.log('${MARK}',require('os').uptime())`;
+
+/** Seconds by the guest's clock. Throws `E_TIMEOUT`, `E_ABORTED` or what the driver throws. */
+async function bootBare({ machines, paths, spec, signal }: StartOptions): Promise<number> {
+  const { plan } = await machines.dryRun(NAME, spec);
+  const serialLog = path.join(path.dirname(plan.serialLog), 'bare.log');
+  const commandLine = `${plan.boot.commandLine.replace(/\brw\b/, 'ro')} ${BARE_INIT}`;
+  await mkdir(plan.runtime.directory, { recursive: true, mode: 0o700 });
+  await rm(serialLog, { force: true });
+  const driver = await hostDriver(paths);
+  const machine = await driver.create({ ...plan, serialLog, boot: { ...plan.boot, commandLine } });
+  try {
+    await machine.start();
+    return await markedSeconds(machine, serialLog, signal);
+  } finally {
+    await machine.stop();
+    await rm(plan.runtime.directory, { recursive: true, force: true });
+  }
+}
+
+async function markedSeconds(machine: VirtualMachine, serialLog: string, signal: AbortSignal): Promise<number> {
+  const deadline = performance.now() + BARE_LIMIT_MS;
+  for (;;) {
+    // Asked first: what it wrote before it ended is then in the log.
+    const ended = machine.state === 'stopped' || machine.state === 'error';
+    const text = await readFile(serialLog, 'utf8').catch(() => '');
+    const seconds = new RegExp(`^${MARK} ([\\d.]+)\\r?$`, 'm').exec(text)?.[1];
+    if (seconds !== undefined) return Number(seconds);
+    if (ended || performance.now() > deadline) throw bareFailed(text);
+    await sleep(POLL_MS, undefined, { signal });
+  }
+}
+
+const bareFailed = (console: string): RosettaVmError =>
+  new RosettaVmError('E_VM_FAILED', {
+    what: 'node did not run as the first process.',
+    why: `The guest’s console ends with ${JSON.stringify(console.slice(-500))}.`,
+    fix: 'Build the guest image anew with `rosetta-vm image build`.',
+  });
+
+const traceSchema = z.object({
+  startedAt: z.number(),
+  stages: z.array(z.object({ id: z.string(), startMs: z.number(), ms: z.number().nullable() })),
+});
+const statusSchema = z.tuple([z.object({ directory: z.string() })]);
+
+/**
+ * Starts the machine as a user does, with the command, and stops it again. The instant of power-on is now minus the
+ * guest's uptime; what the command took before that is the host's work.
+ */
+async function bootOwn({ machines, signal }: StartOptions): Promise<{ agentReady: number; hostWork: number }> {
+  const begun = Date.now();
+  const { directory } = await upByCommand(signal);
+  const poweredOn = await powerOn(machines);
+  const trace = traceSchema.parse(JSON.parse(await readFile(path.join(directory, 'trace.json'), 'utf8')));
+  const ready = trace.startedAt + endOf(trace.stages, 'agent.wait');
+  await machines.down(NAME);
+  return { agentReady: (ready - poweredOn) / 1000, hostWork: (poweredOn - begun) / 1000 };
+}
+
+async function upByCommand(signal: AbortSignal): Promise<{ readonly directory: string }> {
+  const { failed, stdout, stderr } = await execa(
+    process.execPath,
+    [packageFile('dist/rosetta-vm.js'), 'up', NAME, '--trace', '--json'],
+    // In a folder without a rosetta-vm.yaml: the machine starts as it was made.
+    { cwd: packageFile('dist'), stdin: 'ignore', timeout: UP_LIMIT_MS, cancelSignal: signal, reject: false },
+  );
+  if (signal.aborted) throw asRosettaVmError(signal.reason);
+  if (failed) throw commandFailed(stderr);
+  const [status] = statusSchema.parse(JSON.parse(stdout));
+  return status;
+}
+
+const commandFailed = (stderr: string): RosettaVmError =>
+  new RosettaVmError('E_VM_FAILED', {
+    what: `\`rosetta-vm up ${NAME}\` failed.`,
+    why: stderr.slice(-1000),
+    fix: 'Mend what it says and run the demo again.',
+  });
+
+/** Unix ms. Half of the question's time is taken to be its way there. */
+async function powerOn(machines: Machines): Promise<number> {
+  const agent = await machines.agent(NAME);
+  const asked = Date.now();
+  const { uptimeSeconds } = await agent.health();
+  return (asked + Date.now()) / 2 - uptimeSeconds * 1000;
+}
+
+function endOf(stages: readonly Pick<TracedStage, 'id' | 'startMs' | 'ms'>[], id: string): number {
+  const found = stages.find((one) => one.id === id);
+  if (found !== undefined && found.ms !== null) return found.startMs + found.ms;
+  throw new RosettaVmError('E_INTERNAL', {
+    what: `The trace of \`rosetta-vm up\` has no stage ${id}.`,
+    why: 'The command ended without it.',
+    fix: 'Build everything anew with `npm run build`.',
+  });
+}

@@ -1,0 +1,58 @@
+/** Results and records as the demo makes them, for tests. */
+import { promisedNumbers } from '../../../benchmarks/goals.ts';
+import type { HyperfineResult } from '../../../benchmarks/hyperfine.ts';
+import type { BenchmarkRecord } from '../../../benchmarks/record.ts';
+import type { Mode } from '../../../benchmarks/workloads.ts';
+
+/** One run of that many seconds. */
+export function result(workload: string, mode: Mode, seconds: number): HyperfineResult {
+  return {
+    command: workload,
+    mean: seconds,
+    stddev: null,
+    median: seconds,
+    user: seconds,
+    system: 0,
+    min: seconds,
+    max: seconds,
+    times: [seconds],
+    exit_codes: [0],
+    parameters: { workload, mode },
+  };
+}
+
+export function record(): BenchmarkRecord {
+  const results = [
+    result('gcc-hello', 'no-cache', 18.25),
+    result('gcc-hello', 'cold', 20),
+    result('gcc-hello', 'warm', 6.5),
+    result('gcc-hello', 'qemu', 26),
+    result('perl-start', 'no-cache', 1.4),
+    result('perl-start', 'warm', 0.7),
+  ];
+  const start = { agentReady: [6], bareNode: [5], hostWork: [0.8] };
+  const command = { version: [0.05], node: [0.04] };
+  return {
+    schemaVersion: 1,
+    version: '0.1.0',
+    date: '2026-11-24T12:00:00.000Z',
+    host: {
+      cpu: 'Neoverse-N1',
+      cpus: 2,
+      memoryBytes: 8 * 1024 ** 3,
+      os: 'Debian GNU/Linux 13 (trixie)',
+      arch: 'arm64',
+      node: '20.19.2',
+      qemu: '10.0.3',
+      execution: 'emulated',
+      guest: { kernel: '6.12.48', memoryBytes: 2 * 1024 ** 3, image: '0123456789abcdef' },
+    },
+    translators: [{ name: 'box64', version: '0.4.3', build: 'ab'.repeat(32), flags: 'F', proved: true }],
+    results,
+    rejected: [{ workload: 'gcc-lz', mode: 'warm', reason: 'The run made something else than the first one.' }],
+    cache: [{ workload: 'gcc-hello', entries: 9, bytes: 21 * 1024 ** 2 }],
+    start,
+    command,
+    numbers: promisedNumbers({ results, start, version: command, hostProcessBytes: 70e6 }),
+  };
+}
