@@ -46,12 +46,13 @@ export async function openTerminal(
 ): Promise<Terminal> {
   created += 1;
   const link = path.join(settings.runDirectory, `terminal-${process.pid}-${created}`);
-  // -t0: when the slave is closed everything was read, and nothing more can come from the other side.
-  const socat = spawn('socat', ['-t0', '-', `PTY,link=${link},mode=0600`], { stdio: ['pipe', 'pipe', 'ignore'] });
+  // wait-slave: socat looks at the slave until somebody has it open (us, below), and ends when the last one has closed
+  // it. -t0: then everything was read, and nothing more can come from the other side.
+  const address = `PTY,link=${link},mode=0600,wait-slave,pty-interval=0.01`;
+  const socat = spawn('socat', ['-t0', '-', address], { stdio: ['pipe', 'pipe', 'ignore'] });
   socat.stdin.on('error', () => {});
   try {
     await slaveReady(socat, link);
-    // From here on the slave is open: after a last close the master reads EIO and socat ends.
     const descriptor = openSync(link, constants.O_RDWR | constants.O_NOCTTY);
     const resize = async ({ columns, rows }: WindowSize): Promise<void> => {
       // TIOCSWINSZ on the slave raises SIGWINCH in its foreground process group (ioctl_tty(2)).
