@@ -28,7 +28,9 @@ export async function main(argv: readonly string[]): Promise<number> {
 function reportFailure(context: CommandContext, error: RosettaVmError): number {
   context.endProgress();
   context.tell(
-    context.json ? `${JSON.stringify({ schemaVersion: 1, error })}\n` : renderError(error, context.errorStyle),
+    context.json
+      ? `${JSON.stringify({ schemaVersion: 1, error })}\n`
+      : renderError(error, context.errorStyle, process.stderr.columns),
   );
   if (error.code === 'E_ABORTED') return context.interruptStatus ?? error.exitStatus;
   return context.failureStatus ?? error.exitStatus;

@@ -48,6 +48,27 @@ export function renderFields(
 }
 
 /**
+ * Breaks text at blanks so that no line is longer than `width` with its indentation, which all lines but the first get
+ * here. A word that is longer, such as a path, stays whole. Line breaks of the text's own are kept.
+ */
+export function wrap(text: string, width: number, indent: number): string {
+  const lines: string[] = [];
+  for (const paragraph of text.split('\n')) {
+    let line = '';
+    for (const word of paragraph.split(' ')) {
+      if (line !== '' && indent + line.length + 1 + word.length > width) {
+        lines.push(line);
+        line = word;
+      } else {
+        line = line === '' ? word : `${line} ${word}`;
+      }
+    }
+    lines.push(line);
+  }
+  return lines.join(`\n${' '.repeat(indent)}`);
+}
+
+/**
  * Names and messages come from the guest and from files: a control character in them must not drive the user's
  * terminal (ECMA-48: C0, DEL and C1).
  */

@@ -4,7 +4,7 @@ import type { Capability } from '../../drivers/driver.ts';
 import type { CommandContext } from '../context.ts';
 import { jsonOption, mirrorOption } from '../options.ts';
 import type { Style } from '../style.ts';
-import { printable } from '../table.ts';
+import { printable, wrap } from '../table.ts';
 
 const EXAMPLES = `
 The exit status is 0 when a machine can run here, also with less than
@@ -27,21 +27,25 @@ export function doctorCommand(context: CommandContext): Command {
       }
       const diagnosis = await diagnose(context.paths);
       if (context.json) context.printJson(diagnosis.capabilities);
-      else context.print(renderDiagnosis(diagnosis.capabilities, context.style));
+      else context.print(renderDiagnosis(diagnosis.capabilities, context.style, process.stdout.columns));
       requireUsable(diagnosis);
     });
 }
 
-/** A line for what is well; what is not adds why and how to mend it. */
-export function renderDiagnosis(capabilities: readonly Capability[], style: Style): string {
-  const width = Math.max(...capabilities.map(({ id }) => id.length));
+/** A line for what is well; what is not adds why and how to mend it. Lines are broken to `width` characters. */
+export function renderDiagnosis(
+  capabilities: readonly Capability[],
+  style: Style,
+  width = Number.POSITIVE_INFINITY,
+): string {
+  const names = Math.max(...capabilities.map(({ id }) => id.length));
   const mark = { ok: style.green('ok      '), degraded: style.yellow('degraded'), missing: style.red('missing ') };
-  const indent = ' '.repeat(width + 12);
+  const block = (text: string, indent: number): string => wrap(printable(text), width, indent);
   return capabilities
     .map(({ id, status, what, why, fix }) => {
-      const more = [why === '' ? '' : `Why: ${why}`, fix === '' ? '' : `Fix: ${fix}`].filter(Boolean);
-      const lines = status === 'ok' ? [] : more.map((text) => `${indent}${style.dim(printable(text))}\n`);
-      return `${mark[status]}  ${id.padEnd(width)}  ${printable(what)}\n${lines.join('')}`;
+      const more = Object.entries({ Why: why, Fix: fix }).filter(([, text]) => text !== '');
+      const lines = more.map(([name, text]) => `${' '.repeat(10)}${style.dim(`${name}:`)} ${block(text, 15)}\n`);
+      return `${mark[status]}  ${id.padEnd(names)}  ${block(what, names + 12)}\n${lines.join('')}`;
     })
     .join('');
 }

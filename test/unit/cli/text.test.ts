@@ -4,7 +4,7 @@ import { renderError } from '../../../host/cli/error-text.ts';
 import { count, formatAge, formatDuration, shellQuote } from '../../../host/cli/format.ts';
 import { describeCache, describeTranslator } from '../../../host/cli/status-text.ts';
 import { PLAIN, type Style } from '../../../host/cli/style.ts';
-import { printable, renderFields, renderTable } from '../../../host/cli/table.ts';
+import { printable, renderFields, renderTable, wrap } from '../../../host/cli/table.ts';
 import { asRosettaVmError, RosettaVmError } from '../../../host/errors.ts';
 import { runProgram } from './command-line.ts';
 import { HEALTH } from './stand-in.ts';
@@ -37,6 +37,17 @@ describe('tables', () => {
       }),
     );
     expect(printable('a\tb\u001b[2J\u009b')).toBe('a b\\x1b[2J\\x9b');
+  });
+
+  test('wrapped text keeps its words and fits, unless a word does not', () => {
+    const words = fc.array(fc.stringMatching(/^[a-z]{1,12}$/), { minLength: 1, maxLength: 30 });
+    fc.assert(
+      fc.property(words, fc.integer({ min: 20, max: 60 }), fc.nat(5), (given, width, indent) => {
+        const lines = wrap(given.join(' '), width, indent).split('\n');
+        expect(lines.join(' ').split(/ +/)).toEqual(given);
+        for (const line of lines.slice(1)) expect(line.length).toBeLessThanOrEqual(width);
+      }),
+    );
   });
 
   test('fields line up, and later lines of a value under its first', () => {
@@ -99,6 +110,13 @@ describe('errors', () => {
 
   test('have three parts, with later lines under their part', () => {
     expect(renderError(error, PLAIN)).toBe('Error: It runs.\n  Why: one\n       two\n  Fix: Stop it.\n');
+  });
+
+  test('are broken at blanks to the width of the terminal', () => {
+    const long = new RosettaVmError('E_STATE', { what: 'a '.repeat(30), why: 'b '.repeat(30), fix: 'x'.repeat(50) });
+    for (const line of renderError(long, PLAIN, 40).split('\n')) {
+      expect(line.length <= 40 || /^ {2}Fix: x+$/.test(line), line).toBe(true);
+    }
   });
 
   test('are coloured where colours are', () => {

@@ -204,10 +204,10 @@ test('doctor prints a line a capability, and why and how to mend it under those 
   expect(text.split('\n')).toEqual([
     'ok        node  Node.js 20',
     'missing   qemu  No QEMU',
-    '                Why: Not on PATH.',
-    '                Fix: Install it.',
+    '          Why: Not on PATH.',
+    '          Fix: Install it.',
     'degraded  kvm   TCG',
-    '                Why: No KVM.',
+    '          Why: No KVM.',
     '',
   ]);
 });
