@@ -104,7 +104,8 @@ export function ask(
   return new Promise((resolve, reject) => {
     const sent = request({ socketPath: socket, method, path: target, headers, agent: false }, async (response) => {
       const text = await readAll(response);
-      resolve({ status: response.statusCode ?? 0, body: text.startsWith('{') ? JSON.parse(text) : text });
+      const json = response.headers['content-type'] === 'application/json';
+      resolve({ status: response.statusCode ?? 0, body: json ? JSON.parse(text) : text });
     });
     sent.once('error', reject);
     sent.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
