@@ -20,7 +20,7 @@ export interface ActiveStage {
 }
 
 /** The rate is that of the last few seconds: long enough to be calm, short enough to follow a change. */
-const RATE_WINDOW_MS = 5000;
+const RATE_WINDOW_MS = 10_000;
 const SAMPLE_EVERY_MS = 200;
 /** A rate over less says nothing. */
 const MIN_RATE_MS = 500;
