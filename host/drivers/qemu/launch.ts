@@ -13,6 +13,7 @@ import { QmpClient } from './qmp.ts';
 const HELPER_LIMIT_MS = 15_000;
 const QMP_LIMIT_MS = 30_000;
 const POLL_MS = 5;
+const LAST_WORDS_MS = 500;
 
 export interface RunningProcesses {
   readonly qemu: OwnedProcess;
@@ -45,7 +46,7 @@ export async function launch(
       return listening.every(Boolean) ? true : undefined;
     });
     const qemu = start(commands.qemu);
-    const qmp = await waitFor(started, QMP_LIMIT_MS, 'QEMU', signal, () => tryQmp(commands.qmpSocket));
+    const qmp = await waitFor(started, QMP_LIMIT_MS, 'QEMU', signal, () => tryQmp(commands.qmpSocket, signal));
     return { qemu, helpers, qmp };
   } catch (error) {
     await endProcesses(started);
@@ -68,7 +69,7 @@ async function waitFor<T>(
   const deadline = performance.now() + limitMs;
   for (;;) {
     signal.throwIfAborted();
-    for (const process of processes) await refuseExited(process);
+    await refuseExited(processes);
     const result = await attempt();
     if (result !== undefined) return result;
     if (performance.now() > deadline) throw timeoutError(what, limitMs);
@@ -76,17 +77,27 @@ async function waitFor<T>(
   }
 }
 
-/** Throws when a process has ended; its last words are complete by then. */
-async function refuseExited(process: OwnedProcess): Promise<void> {
-  if (process.exit !== undefined) throw processFailure(process.command, await process.exited, process.tail);
+/** Throws when a process has ended. Helpers end with QEMU, which is started last, so its words are preferred. */
+async function refuseExited(processes: readonly OwnedProcess[]): Promise<void> {
+  const ended = processes.find(({ exit }) => exit !== undefined);
+  if (ended === undefined) return;
+  const last = processes.at(-1) ?? ended;
+  await Promise.race([last.exited, sleep(LAST_WORDS_MS)]);
+  const culprit = last.exit === undefined ? ended : last;
+  throw processFailure(culprit.command, await culprit.exited, culprit.tail);
 }
 
-async function tryQmp(socket: string): Promise<QmpClient | undefined> {
+/**
+ * Undefined while QEMU is not that far. It listens before it has looked at its other arguments: a connection that it
+ * takes and drops is followed by its end, which tells more.
+ */
+async function tryQmp(socket: string, signal: AbortSignal): Promise<QmpClient | undefined> {
   try {
-    return await QmpClient.connect(socket);
+    return await QmpClient.connect(socket, signal);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
+    if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ECONNRESET' || code === 'E_VM_FAILED')
+      return undefined;
     throw error;
   }
 }

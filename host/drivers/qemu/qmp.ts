@@ -43,9 +43,12 @@ export class QmpClient extends EventEmitter<QmpClientEvents> {
     stream.on('close', () => this.#close('QEMU closed its control socket.'));
   }
 
-  /** Connects to QEMU's socket and negotiates. Rejects with the socket's own error, `E_PROTOCOL` or `E_TIMEOUT`. */
-  static async connect(path: string): Promise<QmpClient> {
-    const socket = connect({ path });
+  /**
+   * Connects to QEMU's socket and negotiates. `signal` closes the connection, now or later. Rejects with the socket's
+   * own error, `E_VM_FAILED` (closed), `E_PROTOCOL` or `E_TIMEOUT`.
+   */
+  static async connect(path: string, signal: AbortSignal): Promise<QmpClient> {
+    const socket = connect({ path, signal });
     await once(socket, 'connect');
     const client = new QmpClient(socket);
     await client.negotiate();
