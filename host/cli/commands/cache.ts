@@ -1,6 +1,7 @@
 /** `rosetta-vm cache`: the translation cache of a running machine. */
 import { Command, Option } from 'commander';
 import type { CachePruneResult, CacheStats } from '../../../guest/protocol.ts';
+import type { AgentClient } from '../../channel/agent-client.ts';
 import { RosettaVmError } from '../../errors.ts';
 import { formatSize, parseDuration } from '../../spec/units.ts';
 import type { CommandContext } from '../context.ts';
@@ -172,6 +173,6 @@ function switchCommand(context: CommandContext, position: 'on' | 'off'): Command
     });
 }
 
-async function agent(context: CommandContext, name: string) {
+async function agent(context: CommandContext, name: string): Promise<AgentClient> {
   return await (await context.machines()).agent(name);
 }
