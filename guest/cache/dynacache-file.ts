@@ -6,7 +6,8 @@
 import { type FileHandle, open } from 'node:fs/promises';
 
 const SIGNATURE = 'DynaCache\0';
-const VERSION_OFFSET = 16;
+/** Two bytes; C packs the bit field right behind the signature. */
+const VERSION_OFFSET = 10;
 const SETTINGS_OFFSET = 32;
 const PAGE_SIZE_OFFSET = 40;
 /** Offset of four 32-bit counts (path length, blocks, locked and unaligned addresses); the path follows them. */

@@ -20,12 +20,14 @@ import type { CacheView } from '../translators/translator.ts';
 import type { CacheBackend, CacheServer } from './cache.ts';
 import { dynacache } from './dynacache.ts';
 import { rosettad } from './rosettad.ts';
-import { prune, summarize, verify } from './store.ts';
+import { prune, removeCorrupt, summarize, verify } from './store.ts';
 
 const BACKENDS = { dynacache, rosettad } as const;
 
 /** How often the limit is looked at, and then only after something was written. */
 const ENFORCE_INTERVAL_MS = 30_000;
+/** A burst of programs touches the same entries again and again; they are looked at once. */
+const TOUCHED_DELAY_MS = 250;
 /** Folders of other translator builds are of use after a switch back, but not for ever. */
 const OTHER_BUILD_MS = 14 * 24 * 3600_000;
 const MOUNT_TIMEOUT_MS = 30_000;
@@ -53,6 +55,8 @@ export class CacheService {
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
   #grown = true;
+  readonly #touched = new Set<string>();
+  #touchedTimer: NodeJS.Timeout | undefined;
 
   constructor(config: BootConfig['cache'], settings: GuestSettings, run: RunCommand, log: PartLog) {
     this.#enabled = config.enabled;
@@ -77,6 +81,8 @@ export class CacheService {
       if (backend === undefined) return;
       if (!(await this.#diskReady)) throw noDataDisk();
       await this.#makeFolder(backend);
+      // Before programs see them: box64 hangs on an entry that was cut short.
+      await prune(backend, this.#directory, { keepBytes: this.#limitBytes });
       await this.#mount();
       this.#keepLimit();
       this.#attached = true;
@@ -90,6 +96,8 @@ export class CacheService {
   async detach(): Promise<void> {
     this.#attached = false;
     clearInterval(this.#timer);
+    clearTimeout(this.#touchedTimer);
+    this.#touchedTimer = undefined;
     this.#watcher?.close();
     this.#watcher = undefined;
     await this.#stopServing();
@@ -135,7 +143,7 @@ export class CacheService {
   }
 
   /** Throws `E_STATE` when there is no cache. */
-  verify(): Promise<CacheVerifyResult> {
+  async verify(): Promise<CacheVerifyResult> {
     return verify(this.#requireBackend(), this.#directory);
   }
 
@@ -198,15 +206,35 @@ export class CacheService {
 
   #keepLimit(): void {
     this.#grown = true;
-    this.#watcher = watch(this.#directory, () => {
-      this.#grown = true;
-    });
+    this.#watcher = watch(this.#directory, (_event, file) => this.#onTouched(file));
     this.#watcher.on('error', (error) => this.#log.warn('The cache is not watched.', { reason: error.message }));
     this.#timer = setInterval(() => {
       if (!this.#grown) return;
       this.#grown = false;
       this.prune({}).catch((error: Error) => this.#log.warn('The limit was not kept.', { reason: error.message }));
     }, ENFORCE_INTERVAL_MS);
+  }
+
+  #onTouched(file: string | null): void {
+    this.#grown = true;
+    if (file !== null) this.#touched.add(file);
+    this.#touchedTimer ??= setTimeout(() => {
+      this.#touchedTimer = undefined;
+      this.#checkTouched().catch((error: Error) => {
+        this.#log.warn('Entries of the cache were not checked.', { reason: error.message });
+      });
+    }, TOUCHED_DELAY_MS);
+  }
+
+  /** An entry that somebody damages goes at once, not at the next verify. */
+  async #checkTouched(): Promise<void> {
+    const files = [...this.#touched];
+    this.#touched.clear();
+    const backend = this.#backend;
+    if (backend === undefined || !this.#attached) return;
+    for (const [entry, reason] of await removeCorrupt(backend, this.#directory, files)) {
+      this.#log.warn('A damaged translation was removed.', { entry, reason });
+    }
   }
 
   async #serve(): Promise<void> {

@@ -91,6 +91,24 @@ export async function prune(
   };
 }
 
+/** Removes those of the named entries that are corrupt; tells which, and why. */
+export async function removeCorrupt(
+  backend: CacheBackend,
+  directory: string,
+  files: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const found = await Promise.all(
+    files.filter((file) => backend.isEntry(file)).map((file) => inspect(directory, file)),
+  );
+  const corrupt = await findCorrupt(
+    backend,
+    directory,
+    found.filter((entry) => entry !== undefined),
+  );
+  for (const file of corrupt.keys()) await unlink(path.join(directory, file)).catch(ignoreAbsence);
+  return corrupt;
+}
+
 async function findCorrupt(
   backend: CacheBackend,
   directory: string,

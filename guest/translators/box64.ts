@@ -32,8 +32,9 @@ export const box64: Translator = {
       // Its banner and warnings on stderr would mix with the program's own.
       BOX64_LOG: '0',
       BOX64_NOBANNER: '1',
-      // Its native counterpart is not in the share; apt's is in every Debian tree.
-      BOX64_EMULATED_LIBS: 'libsystemd.so.0',
+      // The share has glibc alone. For every other library box64 would look for an arm64 one first, and say on the
+      // program's stderr that there is none, at any log level (src/librarian/library.c).
+      BOX64_PREFER_EMULATED: '1',
       ...(cache.enabled
         ? {
             BOX64_DYNACACHE: '1',
