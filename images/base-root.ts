@@ -24,7 +24,7 @@ export interface BaseRootOptions extends Omit<ArchiveOptions, 'downloads'> {
   readonly architecture: Architecture;
   /** Such as `trixie`. */
   readonly suite: string;
-  /** Their dependencies come along, without Recommends; so do base-files and base-passwd. */
+  /** Their dependencies come along, without Recommends; so does {@link ALWAYS}. */
   readonly packages: readonly string[];
 }
 
@@ -40,6 +40,9 @@ export interface BaseRoot extends Readonly<Omit<z.infer<typeof recordSchema>, 's
   readonly archive: string;
 }
 
+/** Folders, accounts, the awk that base-files wants, and the C.UTF-8 locale. */
+const ALWAYS = ['base-files', 'base-passwd', 'libc-bin', 'mawk'];
+
 /** The top-level folders that are links into /usr: the loader's differs (x86-64 psABI: /lib64/ld-linux-x86-64.so.2). */
 const MERGED: Readonly<Record<Architecture, readonly string[]>> = {
   amd64: ['bin', 'lib', 'lib64', 'sbin'],
@@ -53,7 +56,7 @@ const MERGED: Readonly<Record<Architecture, readonly string[]>> = {
  */
 export async function buildBaseRoot(options: BaseRootOptions): Promise<BaseRoot> {
   const { store, architecture, suite, onProgress = ignoreProgress } = options;
-  const packages = [...new Set(['base-files', 'base-passwd', ...options.packages])].sort();
+  const packages = [...new Set([...ALWAYS, ...options.packages])].sort();
   const key = digestOf([FORMAT, architecture, suite, packages]).slice(0, 16);
   const roots = path.join(store.downloads, 'roots');
   const target = path.join(roots, `${suite}-${architecture}-${key}`);

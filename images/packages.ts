@@ -20,6 +20,8 @@ export const ROOT_PACKAGES: readonly string[] = [
   'e2fsprogs',
   'hyperfine',
   'iptables',
+  // The C.UTF-8 locale.
+  'libc-bin',
   'mount',
   'netbase',
   'nodejs',
@@ -135,9 +137,10 @@ export const MODULES: readonly string[] = [
   'net/vmw_vsock/vmw_vsock_virtio_transport',
 ];
 
-/** Alternatives that maintainer scripts would have chosen (update-alternatives(1)): the name, then its target. */
+/** Alternatives that maintainer scripts would have chosen (update-alternatives(1)): the name, then its target; the first target that is there counts. */
 export const ALTERNATIVES: readonly (readonly [string, string])[] = [
   ['usr/bin/awk', 'mawk'],
+  ['usr/bin/awk', 'gawk'],
   ['usr/bin/c++', 'g++'],
   ['usr/bin/cc', 'gcc'],
   ['usr/sbin/ip6tables', 'ip6tables-nft'],
