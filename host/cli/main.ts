@@ -4,6 +4,7 @@ import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import { CommandContext } from './context.ts';
 import { renderError } from './error-text.ts';
 import { createProgram } from './program.ts';
+import { widthOf } from './style.ts';
 
 /** Runs the command line and resolves to the exit status (design: exit codes). Never throws. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -30,7 +31,7 @@ function reportFailure(context: CommandContext, error: RosettaVmError): number {
   context.tell(
     context.json
       ? `${JSON.stringify({ schemaVersion: 1, error })}\n`
-      : renderError(error, context.errorStyle, process.stderr.columns),
+      : renderError(error, context.errorStyle, widthOf(process.stderr)),
   );
   if (error.code === 'E_ABORTED') return context.interruptStatus ?? error.exitStatus;
   return context.failureStatus ?? error.exitStatus;

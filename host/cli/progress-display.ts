@@ -62,7 +62,7 @@ export class ProgressDisplay {
     const current = this.#stages.at(-1);
     if (current === undefined) return;
     // One column less: a line that fills the last one wraps on some terminals.
-    const width = Math.max(20, (this.#options.stream.columns ?? 80) - 1);
+    const width = Math.max(20, (this.#options.stream.columns || 80) - 1);
     const text = printable(describeStage(current, performance.now(), width));
     const title = Math.min(current.title.length, text.length);
     this.#write(`${WIPE}${text.slice(0, title)}${this.#options.style.dim(text.slice(title))}`);

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import type { Capability } from '../../drivers/driver.ts';
 import type { CommandContext } from '../context.ts';
 import { jsonOption, mirrorOption } from '../options.ts';
-import type { Style } from '../style.ts';
+import { type Style, widthOf } from '../style.ts';
 import { printable, wrap } from '../table.ts';
 
 const EXAMPLES = `
@@ -27,7 +27,7 @@ export function doctorCommand(context: CommandContext): Command {
       }
       const diagnosis = await diagnose(context.paths);
       if (context.json) context.printJson(diagnosis.capabilities);
-      else context.print(renderDiagnosis(diagnosis.capabilities, context.style, process.stdout.columns));
+      else context.print(renderDiagnosis(diagnosis.capabilities, context.style, widthOf(process.stdout)));
       requireUsable(diagnosis);
     });
 }

@@ -251,6 +251,20 @@ describe('config', () => {
 });
 
 describe('streams', () => {
+  test.each([
+    ['stty cols 40 rows 20', /^ {2}Why: [^\n]{1,33}\r\n {7}/m],
+    ['stty cols 0 rows 0', /^ {2}Why: .{40,}\r\n {2}Fix/m],
+  ])('on a terminal after %j an error is broken to its width, if it has one', async (size, expected) => {
+    const cwd = await temporaryFolder();
+    const command = `${size}; ${process.execPath} ${cli.program} up Bad_Name`;
+    const outcome = await runProgram(['script', '-qec', command, '/dev/null'], {
+      home: cwd,
+      env: { SHELL: '/bin/sh', NO_COLOR: '1' },
+    });
+    expect(outcome.status).toBe(2);
+    expect(outcome.stdout).toMatch(expected);
+  });
+
   test('a reader that has seen enough ends the program quietly', async () => {
     const cwd = await temporaryFolder();
     const script = '"$0" "$1" config schema 2>err | true; cat err';
