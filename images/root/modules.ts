@@ -39,7 +39,7 @@ export async function kernelModules(
     const found = [...byName].filter(([, file]) =>
       one.endsWith('/') ? file.startsWith(prefix) : file === `${prefix}.ko` || file === `${prefix}.ko.xz`,
     );
-    if (found.length === 0) throw missing(one, 'the image');
+    if (found.length === 0) throw missing(one, 'The image');
     return found.map(([name]) => name);
   });
 
@@ -99,7 +99,7 @@ async function loadModule(
   packaged: ReadonlyMap<string, Entry>,
 ): Promise<Module> {
   const entry = packaged.get(packagedAs);
-  if (entry?.type !== 'file') throw missing(name, 'the image');
+  if (entry?.type !== 'file') throw missing(name, 'The image');
   const content = packagedAs.endsWith('.xz') ? await unpack(entry.content, packagedAs) : entry.content;
   const information = elfSection(content, '.modinfo', packagedAs) ?? Buffer.alloc(0);
   const values = (key: string): string[] =>

@@ -1,0 +1,326 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import * as tar from 'tar';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { TranslatorShareManifest } from '../../../guest/protocol.ts';
+import { sha256Of } from '../../../images/debian/download.ts';
+import { buildImage, deleteImage, findImage, type ImageStore, listImages } from '../../../images/index.ts';
+import type { ImageManifest } from '../../../images/manifest.ts';
+import { serveArchive, type TestArchive } from './support/archive.ts';
+import { guestArchive, KERNEL_VERSION } from './support/guest.ts';
+
+let home: string;
+let archive: TestArchive;
+
+const storeIn = (folder: string): ImageStore => ({
+  images: path.join(folder, 'images'),
+  downloads: path.join(folder, 'downloads'),
+  tools: path.join(folder, 'tools'),
+});
+const fast = { idleMs: 2_000, retryMs: 1 };
+const options = (from: TestArchive = archive) => ({
+  mirror: from.url,
+  keys: from.keys,
+  hostRoot: home,
+  pace: fast,
+  now: Math.max(Date.now(), Date.parse('2026-11-21T10:00:00Z')) / 1000,
+});
+
+beforeAll(async () => {
+  archive = await serveArchive(guestArchive());
+});
+afterAll(() => archive.close());
+beforeEach(async () => {
+  home = await mkdtemp(path.join(tmpdir(), 'rvm-image-'));
+});
+afterEach(() => rm(home, { recursive: true, force: true }));
+
+/** Every entry of an archive, read by an independent reader. */
+async function entriesOf(
+  file: string,
+): Promise<Map<string, { type: string; mode: number; link: string; text: string }>> {
+  const found = new Map<string, { type: string; mode: number; link: string; text: string }>();
+  await tar.list({
+    file,
+    onReadEntry: (entry) => {
+      const chunks: Buffer[] = [];
+      entry.on('data', (chunk) => chunks.push(chunk));
+      entry.on('end', () =>
+        found.set(entry.path.replace(/^\.\/|\/$/g, ''), {
+          type: entry.type,
+          mode: entry.mode ?? 0,
+          link: entry.linkpath ?? '',
+          text: Buffer.concat(chunks).toString('latin1'),
+        }),
+      );
+    },
+  });
+  return found;
+}
+
+describe('building an image', () => {
+  it('gives the same bytes and the same id from the same archive', async () => {
+    const one = await buildImage({ store: storeIn(path.join(home, 'one')), ...options() });
+    const two = await buildImage({ store: storeIn(path.join(home, 'two')), ...options() });
+
+    expect(two.id).toBe(one.id);
+    for (const part of ['kernel', 'initialRamdisk', 'rootArchive', 'manifest', 'sbom'] as const) {
+      expect(await sha256Of(two[part]), part).toBe(await sha256Of(one[part]));
+    }
+  });
+
+  it('gives another id when a package changes', async () => {
+    const changed = await serveArchive(guestArchive({ socat: { version: '2.0-1' } }));
+    const one = await buildImage({ store: storeIn(home), ...options() });
+    const two = await buildImage({ store: storeIn(home), ...options(changed) });
+    await changed.close();
+
+    expect(two.id).not.toBe(one.id);
+    expect((await findImage(storeIn(home), 'default')).id).toBe(two.id);
+    expect((await listImages(storeIn(home))).map(({ name }) => name).sort()).toEqual([one.id, 'default'].sort());
+  });
+
+  it('makes a root with merged /usr, accounts, certificates, alternatives and busybox links', async () => {
+    const image = await buildImage({ store: storeIn(home), ...options() });
+    const root = await entriesOf(image.rootArchive);
+
+    expect(root.get('bin')).toMatchObject({ type: 'SymbolicLink', link: 'usr/bin' });
+    expect(root.get('usr/bin/dash')?.text).toBe('dash');
+    expect(root.get('usr/bin/sh')).toMatchObject({ link: 'dash' });
+    expect(root.get('tmp')?.mode).toBe(0o1777);
+    expect(root.get('etc/passwd')?.text).toBe('root:x:0:0:root:/root:/bin/bash\n');
+    expect(root.get('etc/shadow')).toMatchObject({ mode: 0o640, text: 'root:*:1:0:99999:7:::\n' });
+    expect(root.get('etc/ssl/certs/ca-certificates.crt')?.text).toBe('first\nsecond\n');
+    expect(root.get('usr/sbin/iptables')?.link).toBe('iptables-nft');
+    expect(root.get('usr/sbin/init')?.link).toBe('../bin/busybox');
+    expect(root.has('usr/share/man/man1/dash.1.gz')).toBe(false);
+    expect(root.get('usr/share/doc/socat/copyright')?.text).toBe('socat');
+  });
+
+  it('takes the chosen kernel modules with what they need, and never vsock_loopback', async () => {
+    const image = await buildImage({ store: storeIn(home), ...options() });
+    const root = await entriesOf(image.rootArchive);
+    const modules = `usr/lib/modules/${KERNEL_VERSION}`;
+
+    expect(image.kernelVersion).toBe(KERNEL_VERSION);
+    expect(root.get(`${modules}/modules.dep`)?.text).toContain(
+      'kernel/net/vmw_vsock/vmw_vsock_virtio_transport.ko: kernel/net/vmw_vsock/vsock.ko\n',
+    );
+    expect(root.get(`${modules}/modules.alias`)?.text).toContain('alias test-fs-binfmt_misc binfmt_misc\n');
+    expect([...root.keys()].filter((name) => name.includes('vsock_loopback'))).toEqual([]);
+  });
+
+  it('makes a translator share that finds its loader and libraries under /dev/rvm alone', async () => {
+    const image = await buildImage({ store: storeIn(home), ...options() });
+    const share = (name: string): Promise<Buffer> => readFile(path.join(image.translators, name));
+    const manifest = JSON.parse((await share('manifest.json')).toString()) as TranslatorShareManifest;
+
+    expect((await share('box64')).toString('latin1')).toContain('/dev/rvm/ld.so\0');
+    const loader = (await share('ld.so')).toString('latin1');
+    expect(loader.split('/dev/rvm/lib///////////\0')).toHaveLength(3);
+    expect(loader).toContain('\0/usr/lib/aarch64-linux-gnu/\0');
+    expect(loader).not.toContain('\0/etc/ld.so');
+    expect(manifest.translators.map(({ name, version }) => `${name} ${version}`)).toEqual([
+      'box64 0.4.3-3',
+      'qemu 1:10.0-1',
+    ]);
+    for (const { path: name, sha256 } of manifest.files) {
+      expect(await sha256Of(path.join(image.translators, name))).toBe(sha256);
+    }
+  });
+
+  it('makes an initial RAM disk that begins with the newc magic and holds the script', async () => {
+    const image = await buildImage({ store: storeIn(home), ...options() });
+    const cpio = gunzipSync(await readFile(image.initialRamdisk)).toString('latin1');
+
+    expect(cpio.startsWith('070701')).toBe(true);
+    expect(cpio).toContain('rosetta-vm: setup failed');
+    expect(cpio.length % 4).toBe(0);
+  });
+
+  it('names every package with its digest in the manifest and in the CycloneDX document', async () => {
+    const image = await buildImage({ store: storeIn(home), ...options() });
+    const manifest = JSON.parse(await readFile(image.manifest, 'utf8')) as ImageManifest;
+    const sbom = JSON.parse(await readFile(image.sbom, 'utf8'));
+
+    expect(manifest.inputs.packages.find(({ name }) => name === 'libc6')).toMatchObject({
+      version: '2.41-12',
+      suite: 'trixie',
+      parts: ['root', 'translators'],
+    });
+    expect(sbom).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.6' });
+    const references = sbom.components.map((one: { 'bom-ref': string }) => one['bom-ref']);
+    expect(references).toContain('pkg:deb/debian/qemu-user@1:10.0-1?arch=arm64&distro=trixie');
+    expect(new Set(references).size).toBe(references.length);
+    for (const file of manifest.files) expect(await sha256Of(path.join(image.directory, file.path))).toBe(file.sha256);
+  });
+
+  it('downloads no package again for an image that is there', async () => {
+    await buildImage({ store: storeIn(home), ...options() });
+    const before = archive.requests.length;
+    await buildImage({ store: storeIn(home), name: 'second', ...options() });
+
+    expect(archive.requests.slice(before).filter((one) => one.startsWith('/pool'))).toEqual([]);
+  });
+
+  it('lets two builds run at once', async () => {
+    const store = storeIn(home);
+    const [one, two] = await Promise.all([
+      buildImage({ store, name: 'one', ...options() }),
+      buildImage({ store, name: 'two', ...options() }),
+    ]);
+
+    expect(one?.id).toBe(two?.id);
+    expect((await listImages(store)).map(({ name }) => name)).toEqual(['one', 'two']);
+    expect((await readdir(store.images)).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
+  it('removes what a dead build left, and nothing of one that is alive', async () => {
+    const store = storeIn(home);
+    await mkdir(path.join(store.images, '.making-4194305-0123abcd'), { recursive: true });
+    await mkdir(path.join(store.images, `.making-${process.pid}-0123abcd`));
+    await buildImage({ store, ...options() });
+
+    expect((await readdir(store.images)).filter((name) => name.startsWith('.'))).toEqual([
+      `.making-${process.pid}-0123abcd`,
+    ]);
+  });
+
+  it('leaves nothing but verified downloads when it is aborted', async () => {
+    const store = storeIn(home);
+    const abort = new AbortController();
+    const building = buildImage({
+      store,
+      ...options(),
+      signal: abort.signal,
+      onProgress: (event) => {
+        if (event.kind === 'bytes' && event.id === 'image.make') abort.abort();
+      },
+    });
+
+    await expect(building).rejects.toMatchObject({ code: 'E_ABORTED' });
+    expect(await readdir(store.images)).toEqual([]);
+    await expect(buildImage({ store, ...options() })).resolves.toMatchObject({ name: 'default' });
+  });
+});
+
+describe('building an image from what is wrong', () => {
+  async function failure(from: TestArchive, other: Partial<ReturnType<typeof options>> = {}): Promise<unknown> {
+    const store = storeIn(home);
+    try {
+      return await buildImage({ store, ...options(from), ...other }).then(
+        () => null,
+        (error: unknown) => error,
+      );
+    } finally {
+      expect((await readdir(store.images).catch(() => [])).filter((name) => name !== 'by-name')).toEqual([]);
+    }
+  }
+
+  it('refuses an archive that another key has signed', async () => {
+    const other = await serveArchive({});
+    expect(await failure(archive, { keys: other.keys })).toMatchObject({
+      code: 'E_VERIFY',
+      facts: { suite: 'trixie' },
+    });
+    await other.close();
+  });
+
+  it('refuses a package whose bytes are not those of the signed index', async () => {
+    const broken = await serveArchive(guestArchive());
+    const file = broken.pathOf('socat');
+    broken.fault(file, (_, response, body) => response.end(Buffer.alloc(body.length)));
+    expect(await failure(broken)).toMatchObject({ code: 'E_VERIFY', facts: { file: 'socat 1.0-1' } });
+    await broken.close();
+  });
+
+  it.each([
+    ['is no ar archive', Buffer.from('not a package, though signed for')],
+    ['is cut in its header', Buffer.from('!<arch>\ndebian-binary   0')],
+  ])('refuses a signed package that %s', async (_, bytes) => {
+    const broken = await serveArchive(guestArchive({ socat: { bytes } }));
+    expect(await failure(broken)).toMatchObject({ code: 'E_INVALID', what: 'socat 1.0-1 is not a Debian package.' });
+    await broken.close();
+  });
+
+  it('names the chain to a package that is missing', async () => {
+    const broken = await serveArchive(guestArchive({ nodejs: { depends: 'libnode999 (>= 3)' } }));
+    expect(await failure(broken)).toMatchObject({
+      code: 'E_NOT_FOUND',
+      facts: { chain: ['nodejs', 'libnode999 (>= 3)'] },
+    });
+    await broken.close();
+  });
+
+  it('refuses a box64 whose interpreter is not the expected one', async () => {
+    const files = [{ name: './usr/bin/box64', content: 'no ELF file' }];
+    const broken = await serveArchive(guestArchive({ box64: { files } }));
+    expect(await failure(broken)).toMatchObject({ code: 'E_INVALID', facts: { file: 'box64' } });
+    await broken.close();
+  });
+
+  it('says that there is no network, with the mirror’s address', async () => {
+    const gone = await serveArchive({});
+    await gone.close();
+    expect(await failure(gone)).toMatchObject({
+      code: 'E_NETWORK',
+      facts: { url: `${gone.url}/dists/trixie/InRelease` },
+    });
+  });
+
+  it('refuses a name that could be an id, before it asks anything', async () => {
+    const before = archive.requests.length;
+    await expect(buildImage({ store: storeIn(home), name: '0123456789abcdef', ...options() })).rejects.toMatchObject({
+      code: 'E_USAGE',
+    });
+    expect(archive.requests.length).toBe(before);
+  });
+});
+
+describe('images on disk', () => {
+  it('are found by name and by id without network', async () => {
+    const store = storeIn(home);
+    const built = await buildImage({ store, ...options() });
+    const before = archive.requests.length;
+
+    expect(await findImage(store, 'default')).toEqual(built);
+    expect(await findImage(store, built.id)).toEqual(built);
+    expect(archive.requests.length).toBe(before);
+  });
+
+  it.each(['default', '0123456789abcdef', '../escape', ''])('are not found when there is none: %j', async (name) => {
+    await expect(findImage(storeIn(home), name)).rejects.toMatchObject({ code: 'E_IMAGE_NOT_FOUND', exitStatus: 3 });
+    await expect(deleteImage(storeIn(home), name)).rejects.toMatchObject({ code: 'E_IMAGE_NOT_FOUND' });
+    expect(await listImages(storeIn(home))).toEqual([]);
+  });
+
+  it.each([
+    ['a file is missing', (directory: string) => rm(path.join(directory, 'root.tar'))],
+    ['a file is cut', (directory: string) => truncate(path.join(directory, 'translators/box64'), 3)],
+    ['the record is missing', (directory: string) => rm(path.join(directory, 'image.json'))],
+    ['the record is no JSON', (directory: string) => writeFile(path.join(directory, 'image.json'), '{')],
+    ['the record is another', (directory: string) => writeFile(path.join(directory, 'image.json'), '{"id":"x"}')],
+  ])('are damaged when %s, and are built again', async (_, damage) => {
+    const store = storeIn(home);
+    const { directory } = await buildImage({ store, ...options() });
+    await damage(directory);
+
+    await expect(findImage(store, 'default')).rejects.toMatchObject({ code: 'E_CORRUPT', facts: { directory } });
+    expect(await listImages(store)).toEqual([]);
+    await expect(buildImage({ store, ...options() })).resolves.toMatchObject({ directory });
+  });
+
+  it('stay while another name is left, and go with the last one', async () => {
+    const store = storeIn(home);
+    await buildImage({ store, name: 'one', ...options() });
+    const { id } = await buildImage({ store, name: 'two', ...options() });
+
+    await deleteImage(store, 'one');
+    expect((await listImages(store)).map(({ name }) => name)).toEqual(['two']);
+    await deleteImage(store, 'two');
+    expect(await listImages(store)).toEqual([]);
+    await expect(findImage(store, id)).rejects.toMatchObject({ code: 'E_IMAGE_NOT_FOUND' });
+  });
+});
