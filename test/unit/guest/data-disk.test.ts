@@ -1,0 +1,85 @@
+import { spawnSync } from 'node:child_process';
+import { rm, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type RunCommand, runCommand } from '../../../guest/agent/command.ts';
+import type { PartLog } from '../../../guest/agent/log.ts';
+import type { GuestSettings } from '../../../guest/agent/settings.ts';
+import { DataDisk } from '../../../guest/data-disk.ts';
+import { temporarySettings } from './agent-harness.ts';
+
+const quiet: PartLog = { info: () => {}, warn: () => {}, error: () => {} };
+const SIZE = 8 * 1024 * 1024;
+
+let directory: string;
+let settings: GuestSettings;
+let device: string;
+let steps: string[];
+
+beforeEach(async () => {
+  ({ directory, settings } = await temporarySettings());
+  device = path.join(directory, 'disk');
+  await writeFile(device, '');
+  await truncate(device, SIZE);
+  steps = [];
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+/** A file stands for the device: its file system is really made and checked, only mounting is left out. */
+const withoutMounting: RunCommand = (argv, limit) => {
+  steps.push(argv[0]);
+  const skipped = argv[0] === 'mount' || argv[0] === 'resize2fs';
+  return skipped ? Promise.resolve({ code: 0, stdout: '', stderr: '' }) : runCommand(argv, limit);
+};
+
+const bringUp = async (run: RunCommand = withoutMounting): Promise<DataDisk> => {
+  const disk = new DataDisk(device, settings, run, quiet);
+  await disk.bringUp();
+  return disk;
+};
+
+describe.runIf(spawnSync('mkfs.ext4', ['-V']).status === 0)('the data disk', () => {
+  it('gets a file system when it is blank, and only then', async () => {
+    expect(await (await bringUp()).health()).toMatchObject({ state: 'ready', totalBytes: expect.any(Number) });
+    expect(steps).toEqual(['mkfs.ext4', 'mount']);
+    steps = [];
+    await bringUp();
+    expect(steps).toEqual(['e2fsck', 'mount', 'resize2fs']);
+  });
+
+  it('is repaired where that is safe', async () => {
+    await bringUp();
+    // As a power cut leaves it: not marked clean.
+    spawnSync('debugfs', ['-w', '-R', 'set_super_value state 0', device]);
+    expect(await (await bringUp()).health()).toMatchObject({ state: 'ready' });
+  });
+
+  it('is left alone when it holds something else', async () => {
+    await writeFile(device, 'somebody’s data', { flag: 'r+' });
+    const disk = await bringUp();
+    expect(await disk.health()).toEqual({ state: 'failed', reason: expect.stringContaining('not ours') });
+    expect(steps).toEqual([]);
+  });
+
+  it('is not mounted when the check fails', async () => {
+    await bringUp();
+    const failing: RunCommand = (argv, limit) =>
+      argv[0] === 'e2fsck'
+        ? Promise.resolve({ code: 4, stdout: 'UNEXPECTED', stderr: '' })
+        : withoutMounting(argv, limit);
+    steps = [];
+    const disk = await bringUp(failing);
+    expect(await disk.health()).toEqual({ state: 'failed', reason: expect.stringContaining('e2fsck') });
+    expect(steps).toEqual([]);
+  });
+
+  it('that does not exist is a state, not an end', async () => {
+    const disk = new DataDisk('/dev/rvm-no-such-disk', settings, withoutMounting, quiet);
+    expect(await disk.bringUp()).toBe(false);
+    expect(await disk.health()).toMatchObject({ state: 'failed' });
+  });
+
+  it('is mounting until it is there', async () => {
+    expect(await new DataDisk(device, settings, withoutMounting, quiet).health()).toEqual({ state: 'mounting' });
+  });
+});
