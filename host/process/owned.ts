@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What to run. `argv[0]` is a path; nothing goes through a shell. */
+/** What to run. `argv[0]` is a path; no shell looks at it. */
 export interface ProcessCommand {
   /** For people, such as `qemu` or `virtiofsd rvm-boot`. */
   readonly name: string;

@@ -26,26 +26,34 @@ export interface MachineCommands {
  */
 const CPU: Readonly<Record<Accelerator, string>> = { kvm: 'host', tcg: 'neoverse-n1' };
 
+/** Puts the words in front that make a process die with its owner. */
+type Guard = (argv: readonly string[]) => string[];
+
 /** The processes of a machine. Throws `E_INVALID` for a plan that this driver cannot express. */
 export function machineCommands(plan: MachinePlan, tools: QemuTools): MachineCommands {
   const { directory } = plan.runtime;
   const logs = path.dirname(plan.serialLog);
   const socket = (name: string): string => path.join(directory, `${name}.sock`);
-  const guarded = (argv: readonly string[]): string[] => [tools.setpriv, '--pdeathsig', 'KILL', '--', ...argv];
+  const guarded: Guard = (argv) => [tools.setpriv, '--pdeathsig', 'KILL', '--', ...argv];
 
-  const shares = plan.shares.map((share, index) => {
+  const shares = plan.shares.map((share, index): HelperCommand => {
     const name = `virtiofs-${index}`;
-    return { share, helper: virtiofsdCommand(share, tools.virtiofsd, socket(name), path.join(logs, `${name}.log`)) };
+    return {
+      name: `virtiofsd ${share.tag}`,
+      argv: virtiofsdArgv(share, tools.virtiofsd, socket(name), guarded),
+      log: path.join(logs, `${name}.log`),
+      socket: socket(name),
+    };
   });
   const vsockSocket = socket('vsock');
   const vsock: HelperCommand = {
     name: 'vhost-device-vsock',
-    argv: [
+    argv: guarded([
       tools.vhostDeviceVsock,
       `--guest-cid=${plan.vsock.cid}`,
       `--socket=${socket('vhost-vsock')}`,
       `--uds-path=${vsockSocket}`,
-    ],
+    ]),
     log: path.join(logs, 'vsock.log'),
     socket: socket('vhost-vsock'),
   };
@@ -56,7 +64,7 @@ export function machineCommands(plan: MachinePlan, tools: QemuTools): MachineCom
     ...bootArguments(plan),
     ...consoleArguments(plan, qmpSocket),
     ...diskArguments(plan.disks),
-    ...shares.flatMap(({ share, helper }, index) => shareArguments(share, helper.socket, index)),
+    ...plan.shares.flatMap((share, index) => shareArguments(share, socket(`virtiofs-${index}`), index)),
     ...vhostUserArguments('vsock0', vsock.socket, 'vhost-user-vsock-pci'),
     ...networkArguments(plan),
     ...['-device', 'virtio-rng-pci'],
@@ -64,10 +72,7 @@ export function machineCommands(plan: MachinePlan, tools: QemuTools): MachineCom
     ...['-device', 'virtio-balloon-pci,free-page-reporting=on'],
   ];
   return {
-    helpers: [...shares.map(({ helper }) => helper), vsock].map((helper) => ({
-      ...helper,
-      argv: guarded(helper.argv),
-    })),
+    helpers: [...shares, vsock],
     qemu: { name: 'qemu', argv: guarded(qemuArgv), log: path.join(logs, 'qemu.log') },
     qmpSocket,
     vsockSocket,
@@ -205,18 +210,30 @@ function networkArguments({ network }: MachinePlan): string[] {
   ];
 }
 
-function virtiofsdCommand(share: SharePlan, tool: VirtiofsdTool, socket: string, log: string): HelperCommand {
-  const options =
-    tool.flavour === 'rust'
-      ? ['--shared-dir', share.path, ...(share.readOnly && tool.readOnlyOption ? ['--readonly'] : [])]
-      : // libfuse's option parser splits at commas; a backslash escapes.
-        ['-o', `source=${share.path.replace(/[\\,]/g, '\\$&')}`];
-  return {
-    name: `virtiofsd ${share.tag}`,
-    argv: [...tool.prefix, tool.path, `--socket-path=${socket}`, ...options],
-    log,
-    socket,
-  };
+/** Where a share is seen by a virtiofsd in a mount namespace of its own: a folder that every system has (FHS). */
+const NAMESPACE_FOLDER = '/mnt';
+
+/** The argv of a virtiofsd. `guarded` goes next to the program: entering a user namespace may clear the signal. */
+function virtiofsdArgv(share: SharePlan, tool: VirtiofsdTool, socket: string, guarded: Guard): string[] {
+  const makeReadOnly = share.readOnly && !tool.readOnlyOption;
+  const isolated = makeReadOnly || (tool.flavour === 'c' && tool.rootless);
+  const folder = isolated ? NAMESPACE_FOLDER : share.path;
+  const program = guarded([tool.path, `--socket-path=${socket}`, ...folderOptions(share, tool, folder)]);
+  if (!isolated) return program;
+  const script = [
+    `mount --bind "$0" ${NAMESPACE_FOLDER}`,
+    ...(makeReadOnly ? [`mount -o remount,bind,ro ${NAMESPACE_FOLDER}`] : []),
+    // QEMU 7.2's tools/virtiofsd/fuse_virtio.c keeps its lock in /var/run/virtiofsd, where only root may write.
+    ...(tool.flavour === 'c' && tool.rootless ? ['mount -t tmpfs tmpfs /var', 'mkdir -p /var/run/virtiofsd'] : []),
+    'exec "$@"',
+  ].join(' && ');
+  return [...tool.namespace, '/bin/sh', '-c', script, share.path, ...program];
+}
+
+function folderOptions(share: SharePlan, tool: VirtiofsdTool, folder: string): string[] {
+  // libfuse's option parser splits at commas; a backslash escapes.
+  if (tool.flavour === 'c') return ['-o', `source=${folder.replace(/[\\,]/g, '\\$&')}`];
+  return [`--shared-dir=${folder}`, ...(share.readOnly && tool.readOnlyOption ? ['--readonly'] : [])];
 }
 
 /** QEMU's option syntax: a comma in a value is written twice. */

@@ -88,7 +88,6 @@ function acceleratorCapability({ kvm }: HostFindings): Capability {
 }
 
 function virtiofsCapability({ virtiofsd }: HostFindings): Capability {
-  const packages = ['virtiofsd'];
   if (virtiofsd === null) {
     return {
       id: 'virtiofs',
@@ -96,23 +95,19 @@ function virtiofsCapability({ virtiofsd }: HostFindings): Capability {
       what: 'virtiofsd is not installed',
       why: 'It is neither on PATH nor in the folders where distributions put it.',
       fix: `${DOCTOR}, or install virtiofsd (Debian 12: qemu-system-common; later: virtiofsd).`,
-      packages,
+      packages: ['virtiofsd'],
     };
   }
   const { tool, version, why } = virtiofsd;
   const what = `${version} (${tool.path})`;
   if (why !== null) {
-    const fix = tool.flavour === 'c' ? 'Install uidmap and give yourself a range in /etc/subuid and /etc/subgid.' : '';
-    return { id: 'virtiofs', status: 'missing', what: `${what} cannot be used`, why, fix, packages: ['uidmap'] };
+    const fix = tool.rootless
+      ? 'Install uidmap, and give yourself a range of ids in /etc/subuid and /etc/subgid (usermod --add-subuids).'
+      : 'Allow this process to make namespaces (CAP_SYS_ADMIN, where this is a container).';
+    const packages = tool.rootless ? ['uidmap'] : [];
+    return { id: 'virtiofs', status: 'missing', what: `${what} cannot be used`, why, fix, packages };
   }
-  if (tool.readOnlyOption) return ok('virtiofs', what);
-  return {
-    id: 'virtiofs',
-    status: 'degraded',
-    what,
-    why: 'This version cannot refuse writes to a read-only share; the guest mounts it read-only.',
-    fix: 'Use virtiofsd 1.13 or newer where the guest is not to be trusted.',
-  };
+  return ok('virtiofs', what);
 }
 
 function vsockCapability({ vsock, kernelVsock }: HostFindings): Capability {

@@ -125,24 +125,34 @@ async function findVirtiofsd(env: NodeJS.ProcessEnv, uid: number): Promise<HostF
   );
   const options = help?.output ?? '';
   const flavour = options.includes('--shared-dir') ? 'rust' : 'c';
-  const prefix = flavour === 'c' && uid !== 0 ? await userNamespace(env) : [];
+  const readOnlyOption = options.includes('--readonly');
+  const rootless = uid !== 0;
+  const namespace = flavour === 'rust' && readOnlyOption ? [] : await ownNamespace(env, flavour, rootless);
   return {
-    tool: { path: found, flavour, readOnlyOption: options.includes('--readonly'), prefix: prefix ?? [] },
+    tool: { path: found, flavour, readOnlyOption, rootless, namespace: namespace ?? [] },
     version: firstLine(version?.output ?? ''),
     why:
       version?.code !== 0
         ? `It does not run: ${firstLine(version?.output ?? '')}`
-        : prefix === null
-          ? 'This virtiofsd, started by an ordinary user, needs a user namespace with a range of ids, and that failed.'
+        : namespace === null
+          ? 'This virtiofsd needs a mount namespace (of an ordinary user: with a range of ids), and unshare failed.'
           : null,
   };
 }
 
-/** Words that enter a user namespace with this user's subordinate ids, in which setgroups(2) works; null: not possible. */
-async function userNamespace(env: NodeJS.ProcessEnv): Promise<readonly string[] | null> {
+/**
+ * Words that enter a mount namespace; null when this host does not allow it. The C virtiofsd calls setgroups(2), which
+ * an ordinary user's namespace allows only with subordinate ids (user_namespaces(7), newgidmap(1)).
+ */
+async function ownNamespace(
+  env: NodeJS.ProcessEnv,
+  flavour: VirtiofsdTool['flavour'],
+  rootless: boolean,
+): Promise<readonly string[] | null> {
   const unshare = await findProgram('unshare', env);
   if (unshare === null) return null;
-  const words = [unshare, '--map-root-user', '--map-auto', '--'];
+  const ids = ['--map-root-user', ...(flavour === 'c' ? ['--map-auto'] : [])];
+  const words = [unshare, ...(rootless ? ids : []), '--mount', '--'];
   const { code } = await askProgram([...words, 'true'], ASK_LIMIT_MS);
   return code === 0 ? words : null;
 }

@@ -6,13 +6,15 @@ export type Accelerator = 'kvm' | 'tcg';
 export interface VirtiofsdTool {
   readonly path: string;
   readonly flavour: 'c' | 'rust';
-  /** The Rust one from 1.13 on refuses writes itself (`--readonly`). */
+  /** It refuses writes itself (`--readonly`, the Rust one from 1.13 on). */
   readonly readOnlyOption: boolean;
+  /** It is started by an ordinary user. */
+  readonly rootless: boolean;
   /**
-   * Words that run it with the rights its sandbox needs: none for root and for the Rust one, `unshare` into a user
-   * namespace for an ordinary user with the C one, which insists on setgroups(2).
+   * Words that enter a mount namespace of its own (unshare(1)), in which a share can be made read-only for a virtiofsd
+   * that cannot do it; for an ordinary user also a user namespace. Empty when none is needed.
    */
-  readonly prefix: readonly string[];
+  readonly namespace: readonly string[];
 }
 
 export interface QemuTools {
