@@ -1,4 +1,5 @@
 /** The agent: listens first, then brings up what the guest is for, in the background. */
+import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import path from 'node:path';
@@ -56,9 +57,16 @@ export async function startAgent(settings: GuestSettings, system: AgentSystem = 
   const guest = new Guest(config, settings, system, log);
   const server = createAgentServer(config.token, guest.routes());
   await listen(server, settings.socket);
+  const pipe = announce(settings.listeningPipe);
   log.part('agent').info('The agent listens.', { uptimeSeconds: await uptimeSeconds(), version });
   const settled = guest.bringUp();
-  return { settled, close: () => guest.close(server) };
+  return {
+    settled,
+    close: async () => {
+      if (pipe !== undefined) closeSync(pipe);
+      await guest.close(server);
+    },
+  };
 }
 
 function guestSystem(settings: GuestSettings): AgentSystem {
@@ -78,6 +86,14 @@ async function listen(server: Server, socket: string): Promise<void> {
     server.listen(socket, resolve);
   });
   await chmod(socket, 0o600);
+}
+
+/**
+ * Opens the pipe that says that the agent listens. Both ways, so that it does not wait for a reader and a reader that
+ * comes later does not wait at all (fifo(7)). Where there is none, nobody asks. It stays open as long as the agent runs.
+ */
+function announce(pipe: string): number | undefined {
+  return existsSync(pipe) ? openSync(pipe, constants.O_RDWR) : undefined;
 }
 
 /** What the routes work on. */

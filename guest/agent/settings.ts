@@ -5,6 +5,8 @@ export interface GuestSettings {
   /** Boot share: `config.json`. */
   readonly bootDirectory: string;
   readonly socket: string;
+  /** Pipe that is opened once the agent listens; /etc/rosetta-vm/vsock waits for that. */
+  readonly listeningPipe: string;
   readonly logFile: string;
   readonly dataDirectory: string;
   /** Mount point of the translator share. */
@@ -25,6 +27,7 @@ export interface GuestSettings {
 export const GUEST_SETTINGS: GuestSettings = {
   bootDirectory: BOOT_DIR,
   socket: AGENT_SOCKET,
+  listeningPipe: '/run/rosetta-vm/listening',
   logFile: '/var/log/rosetta-vm/agent.log',
   dataDirectory: DATA_DIR,
   translatorDirectory: RVM_DIR,

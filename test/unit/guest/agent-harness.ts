@@ -34,6 +34,7 @@ export async function temporarySettings(): Promise<{ directory: string; settings
   const settings: GuestSettings = {
     bootDirectory: at('boot'),
     socket: at('agent.sock'),
+    listeningPipe: at('listening'),
     logFile: at('log/agent.log'),
     dataDirectory: at('data'),
     translatorDirectory: at('rvm'),
