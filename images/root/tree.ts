@@ -62,11 +62,19 @@ export async function rootTree(tar: TarWriter, merged: readonly string[]): Promi
   };
 }
 
+type Of<T extends Entry['type']> = Extract<Entry, { readonly type: T }>;
+
 /** A folder that belongs to root. */
-export const folder = (name: string, mode = 0o755): Entry => ({ path: name, type: 'directory', mode, uid: 0, gid: 0 });
+export const folder = (name: string, mode = 0o755): Of<'directory'> => ({
+  path: name,
+  type: 'directory',
+  mode,
+  uid: 0,
+  gid: 0,
+});
 
 /** A file that belongs to root. */
-export const file = (name: string, content: string | Buffer, mode = 0o644): Entry => ({
+export const file = (name: string, content: string | Buffer, mode = 0o644): Of<'file'> => ({
   path: name,
   type: 'file',
   content: typeof content === 'string' ? Buffer.from(content) : content,
@@ -76,7 +84,7 @@ export const file = (name: string, content: string | Buffer, mode = 0o644): Entr
 });
 
 /** A symbolic link; `target` is as it will be read. */
-export const link = (name: string, target: string): Entry => ({
+export const link = (name: string, target: string): Of<'symlink'> => ({
   path: name,
   type: 'symlink',
   target,

@@ -11,6 +11,7 @@ export interface PackageSpec {
   readonly name: string;
   readonly version?: string;
   readonly depends?: string;
+  readonly provides?: string;
   readonly files?: readonly TarMember[];
   /** Instead of a proper package of `files`. */
   readonly bytes?: Buffer;
@@ -25,7 +26,7 @@ export interface TestArchive {
   readonly keys: ArchiveKeys;
   /** Paths asked for so far, in order. */
   readonly requests: string[];
-  /** Answers a path (its beginning is enough) in another way; answering false leaves it to the archive. */
+  /** Answers a path (its beginning is enough) in another way. */
   fault(prefix: string, answer: (request: IncomingMessage, response: ServerResponse, body: Buffer) => void): void;
   /** Puts other bytes at a path. */
   replace(path: string, body: Buffer): void;
@@ -55,11 +56,9 @@ export async function serveArchive(spec: ArchiveSpec): Promise<TestArchive> {
       indexes.push(` ${sha256(plain)} ${plain.length} ${name}`, ` ${sha256(packed)} ${packed.length} ${name}.gz`);
     }
     const text = `Suite: ${suite}\nCodename: ${suite}\nDate: Sat, 21 Nov 2026 09:15:44 UTC\nArchitectures: amd64 arm64\nSHA256:\n${indexes.join('\n')}\n`;
-    const now = Math.max(Date.now(), Date.parse('2026-11-21T10:00:00Z'));
     const signed = await openpgp.sign({
       message: await openpgp.createCleartextMessage({ text }),
       signingKeys: privateKey,
-      date: new Date(Math.min(now, Date.now())),
     });
     files.set(`/dists/${suite}/InRelease`, Buffer.from(signed));
   }
@@ -100,7 +99,7 @@ export function sendRange(request: IncomingMessage, response: ServerResponse, bo
 }
 
 function stanza(one: PackageSpec, architecture: string, files: Map<string, Buffer>): string {
-  const { name, version = '1.0-1', depends = '' } = one;
+  const { name, version = '1.0-1', depends = '', provides = '' } = one;
   const bytes = one.bytes ?? makeDeb(one.files ?? [{ name: `./usr/share/doc/${name}/copyright`, content: name }]);
   const path = `pool/${name}_${version.replace(':', '.')}_${architecture}.deb`;
   files.set(`/${path}`, bytes);
@@ -109,6 +108,7 @@ function stanza(one: PackageSpec, architecture: string, files: Map<string, Buffe
     `Version: ${version}`,
     `Architecture: ${architecture}`,
     ...(depends === '' ? [] : [`Depends: ${depends}`]),
+    ...(provides === '' ? [] : [`Provides: ${provides}`]),
     `Filename: ${path}`,
     `Size: ${bytes.length}`,
     `SHA256: ${sha256(bytes)}`,
