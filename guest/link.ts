@@ -40,6 +40,7 @@ class Link extends Duplex {
   /** What the peer can still take, bytes. */
   #credit = WINDOW_BYTES;
   #pending: PendingWrite | null = null;
+  #pumping = false;
   #endSent = false;
   #endReceived = false;
   #incoming: Buffer = Buffer.alloc(0);
@@ -90,14 +91,17 @@ class Link extends Duplex {
 
   #pump(): void {
     const pending = this.#pending;
-    if (pending === null) return;
+    // A write to the connection may bring credit before it returns, and with it another call.
+    if (pending === null || this.#pumping) return;
+    this.#pumping = true;
     while (pending.data.length > 0 && this.#credit > 0 && !this.#raw.writableNeedDrain) {
       const piece = pending.data.subarray(0, Math.min(this.#credit, MAX_DATA_BYTES));
       pending.data = pending.data.subarray(piece.length);
       this.#credit -= piece.length;
       this.#raw.write(Buffer.concat([header(FrameType.data, piece.length), piece]));
     }
-    if (pending.data.length > 0) return;
+    this.#pumping = false;
+    if (pending.data.length > 0 || this.#pending !== pending) return;
     this.#pending = null;
     pending.done();
   }
@@ -140,8 +144,10 @@ class Link extends Duplex {
 
   #repay(): void {
     if (this.#readerFull || this.#owed < CREDIT_STEP_BYTES || this.destroyed) return;
-    this.#raw.write(header(FrameType.credit, this.#owed));
+    const credit = this.#owed;
+    // Before the write, which may bring more data before it returns.
     this.#owed = 0;
+    this.#raw.write(header(FrameType.credit, credit));
   }
 
   #closeWhenOver(): void {

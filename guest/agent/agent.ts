@@ -1,7 +1,7 @@
 /** The agent: listens first, then brings up what the guest is for, in the background. */
 import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import type { Server } from 'node:http';
+import type { Server } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RosettaVmError } from '../../host/errors.ts';
@@ -28,7 +28,7 @@ import { Log, type PartLog } from './log.ts';
 import { sendLogs } from './log-stream.ts';
 import { guestPower, type Power } from './power.ts';
 import * as requests from './requests.ts';
-import { type Call, createAgentServer, type Routes, type UpgradeCall } from './server.ts';
+import { type Call, createAgentServer, linkServer, type Routes, type UpgradeCall } from './server.ts';
 import type { GuestSettings } from './settings.ts';
 import { mountShares } from './shares.ts';
 
@@ -55,7 +55,8 @@ export async function startAgent(settings: GuestSettings, system: AgentSystem = 
   const log = new Log(settings.logFile);
   const config = await readBootConfig(path.join(settings.bootDirectory, 'config.json'));
   const guest = new Guest(config, settings, system, log);
-  const server = createAgentServer(config.token, guest.routes());
+  const http = createAgentServer(config.token, guest.routes());
+  const server = linkServer(http);
   await listen(server, settings.socket);
   const pipe = announce(settings.listeningPipe);
   log.part('agent').info('The agent listens.', { uptimeSeconds: await uptimeSeconds(), version });
@@ -64,7 +65,9 @@ export async function startAgent(settings: GuestSettings, system: AgentSystem = 
     settled,
     close: async () => {
       if (pipe !== undefined) closeSync(pipe);
-      await guest.close(server);
+      server.close();
+      http.closeAllConnections();
+      await guest.close();
     },
   };
 }
@@ -157,9 +160,7 @@ class Guest {
     };
   }
 
-  async close(server: Server): Promise<void> {
-    server.close();
-    server.closeAllConnections();
+  async close(): Promise<void> {
     this.#programs.killAll();
     await this.#settled;
     await this.#cache.detach();

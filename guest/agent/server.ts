@@ -1,8 +1,10 @@
 /** The agent's HTTP/1.1 server: who may ask, how much, and which handler answers. */
 import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer as createNetServer, type Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { RosettaVmError } from '../../host/errors.ts';
+import { linkStream } from '../link.ts';
 import { httpError, invalidRequest, UNAUTHORIZED } from './http-error.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -38,7 +40,7 @@ export interface Routes {
   readonly upgrades: Readonly<Record<string, UpgradeHandler>>;
 }
 
-/** Makes the server; the caller listens and closes. */
+/** Makes the server; connections come through {@link linkServer}. */
 export function createAgentServer(token: string, routes: Routes): Server {
   const limits = {
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -57,6 +59,16 @@ export function createAgentServer(token: string, routes: Routes): Server {
     switchProtocols(token, routes, request, call).catch((error: unknown) => call.fail(error));
   });
   return server;
+}
+
+/** Serves `http` on connections that speak the link protocol; the caller listens and closes both. */
+export function linkServer(http: Server): NetServer {
+  return createNetServer({ allowHalfOpen: true }, (connection) => {
+    const link = linkStream(connection);
+    // A connection that is lost ends its request and nothing else.
+    link.on('error', () => {});
+    http.emit('connection', link);
+  });
 }
 
 async function answer(

@@ -1,6 +1,7 @@
 /** Starts the real agent on this host: a temporary folder stands for the guest's, the clock and the power are recorded. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -8,6 +9,7 @@ import { type Agent, type AgentSystem, startAgent } from '../../../guest/agent/a
 import { runCommand } from '../../../guest/agent/command.ts';
 import type { GuestSettings } from '../../../guest/agent/settings.ts';
 import { encodeFrame, FrameDecoder } from '../../../guest/exec-frames.ts';
+import { linkStream } from '../../../guest/link.ts';
 import {
   type BootConfig,
   EXEC_UPGRADE,
@@ -89,6 +91,11 @@ export async function startTestAgent(system: Partial<AgentSystem> = {}): Promise
   };
 }
 
+/** A connection to the agent, as the host makes it. */
+export function linkTo(socket: string): Duplex {
+  return linkStream(connect(socket));
+}
+
 export interface Answer {
   readonly status: number;
   readonly body: unknown;
@@ -103,11 +110,14 @@ export function ask(
   headers: Record<string, string> = { authorization: `Bearer ${TOKEN}` },
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const sent = request({ socketPath: socket, method, path: target, headers, agent: false }, async (response) => {
-      const text = await readAll(response);
-      const json = response.headers['content-type'] === 'application/json';
-      resolve({ status: response.statusCode ?? 0, body: json ? JSON.parse(text) : text });
-    });
+    const sent = request(
+      { createConnection: () => linkTo(socket), method, path: target, headers, agent: false },
+      async (response) => {
+        const text = await readAll(response);
+        const json = response.headers['content-type'] === 'application/json';
+        resolve({ status: response.statusCode ?? 0, body: json ? JSON.parse(text) : text });
+      },
+    );
     sent.once('error', reject);
     sent.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
   });
@@ -128,7 +138,7 @@ export function upgrade(
 ): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const sent = request({
-      socketPath: socket,
+      createConnection: () => linkTo(socket),
       path: target,
       agent: false,
       headers: { authorization: `Bearer ${TOKEN}`, connection: 'Upgrade', upgrade: protocol, ...headers },
