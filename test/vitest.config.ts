@@ -2,7 +2,6 @@ import { defineConfig } from 'vitest/config';
 
 /** Unit tests need no VM. Integration tests boot real VMs, one file after the other, on two cores. */
 export default defineConfig({
-  define: { ROSETTA_VM_VERSION: JSON.stringify('0.0.0-test') },
   test: {
     projects: [
       {

@@ -1,6 +1,7 @@
 /** HTTP/1.1 over a stream that somebody else opened: one connection a request, every answer bounded. */
 import { type IncomingMessage, request } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { linkStream } from '../../guest/link.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import { agentError, type Guard, parseJson, protocolError } from './answers.ts';
 
@@ -8,7 +9,7 @@ import { agentError, type Guard, parseJson, protocolError } from './answers.ts';
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const MAX_ERROR_BYTES = 64 * 1024;
 
-/** Opens a stream to the agent. */
+/** Opens a connection to the agent's port, on which the link protocol (guest/link.ts) is then spoken. */
 export type Connect = (signal?: AbortSignal) => Promise<Duplex>;
 
 export interface Address {
@@ -59,9 +60,10 @@ interface Reply {
 async function exchange(address: Address, call: Call): Promise<Reply> {
   const { signal } = call;
   signal.throwIfAborted();
-  const stream = await address.connect(signal).catch((error: unknown) => {
+  const connection = await address.connect(signal).catch((error: unknown) => {
     throw unreachable(error);
   });
+  const stream = linkStream(connection);
   const reply = await send(stream, address.token, call).catch((error: unknown) => {
     stream.destroy();
     throw signal.aborted ? signal.reason : unreachable(error);

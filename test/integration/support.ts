@@ -2,11 +2,14 @@
 import { execFile } from 'node:child_process';
 import { buffer } from 'node:stream/consumers';
 import { inject } from 'vitest';
+import { ensureGuestTree } from '../../benchmarks/guest-tree.ts';
 import type { ExecRequest, ExitStatus } from '../../guest/protocol.ts';
 import type { AgentClient } from '../../host/channel/agent-client.ts';
 import type { Machines } from '../../host/machine/machines.ts';
 import { openMachines } from '../../host/machine/open-machines.ts';
 import { packageFile } from '../../host/package-root.ts';
+import { statePaths } from '../../host/paths.ts';
+import { ignoreProgress } from '../../host/progress.ts';
 
 export const machines: Machines = openMachines();
 
@@ -51,5 +54,17 @@ export function rosettaVm(args: readonly string[], env: NodeJS.ProcessEnv = {}):
         resolve({ status, stdout, stderr });
       },
     );
+  });
+}
+
+/** A small amd64 Debian tree in the guest; made on the first call. */
+export function amd64Tree(agent: AgentClient): Promise<string> {
+  return ensureGuestTree({
+    agent,
+    paths: statePaths(),
+    name: 'test',
+    packages: ['coreutils', 'dash', 'perl-base'],
+    signal: AbortSignal.timeout(300_000),
+    onProgress: ignoreProgress,
   });
 }

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
-import { createAgentServer, type Handler, type UpgradeHandler } from '../../../guest/agent/server.ts';
+import { createAgentServer, type Handler, linkServer, type UpgradeHandler } from '../../../guest/agent/server.ts';
 import type { Health } from '../../../guest/protocol.ts';
 import { serveControl } from '../../../host/machine/control-server.ts';
 import { tryLock } from '../../../host/machine/lock.ts';
@@ -64,11 +64,11 @@ export async function scriptedAgent(
   upgrades: Readonly<Record<string, UpgradeHandler>> = {},
 ): Promise<AgentAddress> {
   const socket = path.join(await temporaryFolder(), 'agent.sock');
-  const server = createAgentServer(TOKEN, { requests: { 'GET /v1/health': () => HEALTH, ...requests }, upgrades });
-  server.listen(socket);
+  const http = createAgentServer(TOKEN, { requests: { 'GET /v1/health': () => HEALTH, ...requests }, upgrades });
+  const server = linkServer(http).listen(socket);
   await once(server, 'listening');
   onTestFinished(() => {
-    server.closeAllConnections();
+    http.closeAllConnections();
     server.close();
   });
   return { socket, token: TOKEN };

@@ -111,7 +111,7 @@ export function ask(
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = request(
-      { createConnection: () => linkTo(socket), method, path: target, headers, agent: false },
+      { createConnection: () => linkTo(socket), method, path: target, headers },
       async (response) => {
         const text = await readAll(response);
         const json = response.headers['content-type'] === 'application/json';
@@ -140,7 +140,6 @@ export function upgrade(
     const sent = request({
       createConnection: () => linkTo(socket),
       path: target,
-      agent: false,
       headers: { authorization: `Bearer ${TOKEN}`, connection: 'Upgrade', upgrade: protocol, ...headers },
     });
     sent.once('upgrade', (_response, stream, head) => {

@@ -94,7 +94,8 @@ describe('the agent', () => {
     client.on('data', (data) => {
       text += String(data);
     });
-    await once(client, 'close');
+    await once(client, 'end');
+    client.end();
     expect(text.match(/HTTP\/1\.1 200/g)).toHaveLength(1);
   });
 

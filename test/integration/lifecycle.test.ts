@@ -1,0 +1,177 @@
+/** A machine's whole life, and every way in which it can be cut short. One machine, `life`, in one order of events. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { machineFolder } from '../../host/machine/record.ts';
+import { packageFile } from '../../host/package-root.ts';
+import { runtimeDirectory, statePaths } from '../../host/paths.ts';
+import { parseSpec } from '../../host/spec/spec.ts';
+import { machines, rosettaVm, runInGuest } from './support.ts';
+
+const NAME = 'life';
+const SIZES = ['--memory', '1GiB', '--disk', '2GiB', '--cpus', '2'];
+const paths = statePaths();
+const folder = machineFolder(paths, NAME);
+const runtime = runtimeDirectory(paths, NAME);
+
+/** Processes that have the machine's socket folder or its name's host process in their arguments. */
+async function processesOfMachine(): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid=,args=', '-ww']);
+  return stdout.split('\n').filter((line) => line.includes(`${runtime}/`) || line.includes(`machine-host.js ${NAME} `));
+}
+
+async function pidOf(pattern: RegExp): Promise<number> {
+  const line = (await processesOfMachine()).find((one) => pattern.test(one));
+  return Number(line?.trim().split(/\s+/)[0] ?? Number.NaN);
+}
+
+async function note(text: string): Promise<void> {
+  const { exit } = await runInGuest(await machines.agent(NAME), ['sh', '-c', `echo ${text} >> /data/notes && sync`]);
+  expect(exit).toMatchObject({ code: 0 });
+}
+
+async function notes(): Promise<string> {
+  return (await runInGuest(await machines.agent(NAME), ['cat', '/data/notes'])).stdout;
+}
+
+beforeAll(async () => {
+  await rosettaVm(['delete', NAME, '--yes']);
+});
+afterAll(async () => {
+  await rosettaVm(['down', NAME, '--force']);
+  await rosettaVm(['delete', NAME, '--yes']);
+});
+
+describe.sequential('a machine', () => {
+  test('a dry run shows the plan and leaves nothing on disk', async () => {
+    const { status, stdout } = await rosettaVm(['up', NAME, ...SIZES, '--dry-run', '--json']);
+    expect(status).toBe(0);
+    const [{ plan, commands }] = JSON.parse(stdout);
+    expect(plan).toMatchObject({ name: NAME, memoryMiB: 1024, cpus: 2 });
+    expect(JSON.stringify(commands)).toContain('qemu-system-aarch64');
+    await expect(stat(folder.directory)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  test('Ctrl-C while it starts leaves nothing: no process, no folder', async () => {
+    const up = spawn(process.execPath, [packageFile('dist/rosetta-vm.js'), 'up', NAME, ...SIZES], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const exited = once(up, 'exit');
+    let text = '';
+    up.stderr.on('data', (chunk) => {
+      text += chunk;
+    });
+    await expect.poll(() => text, { timeout: 60_000 }).toContain('Waiting for the guest');
+    expect(await processesOfMachine()).not.toEqual([]);
+    up.kill('SIGINT');
+    expect(await exited).toEqual([130, null]);
+    expect(await processesOfMachine()).toEqual([]);
+    await expect(stat(folder.directory)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  test('of two `up` at once one starts it and the other waits; both succeed', async () => {
+    const both = await Promise.all([1, 2].map(() => rosettaVm(['up', NAME, ...SIZES, '--json'])));
+    expect(both.map(({ status }) => status)).toEqual([0, 0]);
+    expect(both.map(({ stderr }) => stderr).join('')).toContain('Another command works on life');
+    const states = both.map(({ stdout }) => JSON.parse(stdout)[0]);
+    expect(states).toMatchObject([{ state: 'running' }, { state: 'running' }]);
+    expect(states[0].process.pid).toBe(states[1].process.pid);
+    await note('first');
+  });
+
+  test('the host process stays under 90 MB', async () => {
+    const { process: host } = await machines.status(NAME);
+    expect(host?.memoryBytes).toBeLessThan(90_000_000);
+  });
+
+  test('`up` on a running machine is quick and says that new settings wait', async () => {
+    const { status, stderr } = await rosettaVm(['up', NAME, '--memory', '2GiB']);
+    expect(status).toBe(0);
+    expect(stderr).toContain('counts after');
+  });
+
+  test('a running machine is not deleted', async () => {
+    expect(await rosettaVm(['delete', NAME, '--yes'])).toMatchObject({ status: 4 });
+    expect(await notes()).toBe('first\n');
+  });
+
+  test('a host process killed with -9 takes QEMU and the helpers along, and `up` recovers', async () => {
+    process.kill(await pidOf(/machine-host\.js/), 'SIGKILL');
+    await expect.poll(processesOfMachine, { timeout: 10_000 }).toEqual([]);
+    const { state, reason } = await machines.status(NAME);
+    expect({ state, reason }).toEqual({ state: 'stopped', reason: expect.stringContaining('killed') });
+    expect(await rosettaVm(['up', NAME])).toMatchObject({ status: 0 });
+    expect(await notes()).toBe('first\n');
+  });
+
+  test('a killed QEMU is told, and `up` recovers', async () => {
+    await note('second');
+    process.kill(await pidOf(/ -name /), 'SIGKILL');
+    await expect.poll(async () => (await machines.status(NAME)).state, { timeout: 15_000 }).toBe('stopped');
+    expect((await machines.status(NAME)).reason).toMatch(/QEMU|killed/);
+    expect(await processesOfMachine()).toEqual([]);
+    expect(await rosettaVm(['exec', NAME, '--', 'true'])).toMatchObject({
+      status: 125,
+      stderr: expect.stringContaining('rosetta-vm up life'),
+    });
+  });
+
+  test('files that a reboot would leave do not confuse it', async () => {
+    // A lock file with another's number, sockets without a listener: what is on disk after the power went.
+    await writeFile(folder.hostLock, '1\n');
+    await promisify(execFile)('mkdir', ['-p', runtime]);
+    await promisify(execFile)('python3', [
+      '-c',
+      'import socket,sys\nfor p in sys.argv[1:]: socket.socket(socket.AF_UNIX).bind(p)',
+      ...['control.sock', 'agent.sock', 'qmp.sock'].map((name) => `${runtime}/${name}`),
+    ]);
+    expect((await machines.status(NAME)).state).toBe('stopped');
+    expect(await rosettaVm(['up', NAME])).toMatchObject({ status: 0 });
+    expect(await notes()).toBe('first\nsecond\n');
+  });
+
+  test('`down` stops it through the guest, which says so, and a second `down` is no error', async () => {
+    expect(await rosettaVm(['down', NAME])).toMatchObject({ status: 0 });
+    expect(await processesOfMachine()).toEqual([]);
+    expect(await machines.status(NAME)).toMatchObject({ state: 'stopped', reason: '' });
+    expect(await rosettaVm(['down', NAME])).toMatchObject({ status: 0 });
+  });
+
+  test('a disk does not shrink, and nothing changes when it is asked to', async () => {
+    const before = await readFile(folder.record, 'utf8');
+    const { status, stderr } = await rosettaVm(['up', NAME, '--disk', '1GiB']);
+    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining('would shrink') });
+    expect(await readFile(folder.record, 'utf8')).toBe(before);
+  });
+
+  test('without a terminal `delete` asks nothing and removes nothing', async () => {
+    expect(await rosettaVm(['delete', NAME])).toMatchObject({ status: 2, stderr: expect.stringContaining('--yes') });
+    expect((await machines.status(NAME)).state).toBe('stopped');
+  });
+
+  test('the data disk survives `delete --keep-data`, and a grown one keeps its content', async () => {
+    const { status, stdout, stderr } = await rosettaVm(['delete', NAME, '--keep-data', '--yes']);
+    expect(status).toBe(0);
+    expect(`${stdout}${stderr}`).toMatch(/data disk/);
+    expect((await machines.status(NAME)).state).toBe('kept');
+    await machines.up(NAME, parseSpec({ memory: '1GiB', disk: '3GiB' }));
+    expect(await notes()).toBe('first\nsecond\n');
+    const { health } = await machines.status(NAME);
+    expect(health?.dataDisk.totalBytes).toBeGreaterThan(2.5 * 1024 ** 3);
+  });
+
+  test('a machine that powers itself off is known to have done so', async () => {
+    const agent = await machines.agent(NAME);
+    await agent.shutdown();
+    await expect.poll(async () => (await machines.status(NAME)).state, { timeout: 90_000 }).toBe('stopped');
+    expect((await machines.status(NAME)).reason).not.toBe('');
+  });
+
+  test('`delete` leaves no trace', async () => {
+    expect(await rosettaVm(['delete', NAME, '--yes'])).toMatchObject({ status: 0 });
+    await expect(stat(folder.directory)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await rosettaVm(['status', NAME])).toMatchObject({ status: 3 });
+  });
+});

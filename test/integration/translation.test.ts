@@ -1,0 +1,137 @@
+/** x86_64 programs in the running machine, through each translator, with the cache in every state. */
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { AgentClient } from '../../host/channel/agent-client.ts';
+import { amd64Tree, rosettaVm, runInGuest, sharedAgent, sharedMachine } from './support.ts';
+
+let agent: AgentClient;
+let root: string;
+beforeAll(async () => {
+  agent = await sharedAgent();
+  root = await amd64Tree(agent);
+});
+afterEach(async () => {
+  await agent.cacheSwitch({ enabled: true });
+  await agent.translatorSwitch({ name: 'box64' });
+});
+
+/** perl prints what the kernel told it about itself: a program that lives long enough to be translated. */
+const PERL = ['/usr/bin/perl', '-e', 'print 6 * 7, "\\n"'];
+const perl = () => runInGuest(agent, PERL, { root });
+const inGuest = async (script: string): Promise<string> =>
+  (await runInGuest(agent, ['sh', '-c', script])).stdout.trim();
+
+describe('the translator', () => {
+  test('what the status says is what the kernel has, and it was proved by a program', async () => {
+    const { translator } = await agent.health();
+    expect(translator).toMatchObject({ state: 'ready', wanted: 'box64', active: { name: 'box64', proved: true } });
+    const entry = await inGuest('cat /proc/sys/fs/binfmt_misc/rvm-box64');
+    expect(entry).toContain(`interpreter ${translator.active?.interpreter}`);
+    expect(entry).toContain('magic 7f454c4602010100000000000000000002003e00');
+  });
+
+  test('an x86_64 program runs, in an x86_64 tree of its own', async () => {
+    expect(await perl()).toEqual({ stdout: '42\n', stderr: '', exit: { code: 0, signal: null } });
+    const machine = await runInGuest(agent, ['/usr/bin/uname', '-m'], { root });
+    expect(machine.stdout).toBe('x86_64\n');
+    expect((await runInGuest(agent, ['uname', '-m'])).stdout).toBe('aarch64\n');
+  });
+
+  test('another one of the share takes over and gives back, and says so', async () => {
+    const qemu = await agent.translatorSwitch({ name: 'qemu' });
+    expect(qemu).toMatchObject({ state: 'ready', active: { name: 'qemu', proved: true } });
+    expect((await perl()).stdout).toBe('42\n');
+    expect(await agent.translatorSwitch({ name: 'box64' })).toMatchObject({ active: { name: 'box64', proved: true } });
+  });
+
+  test('a second handler for the same magic is found and removed', async () => {
+    const rival =
+      ':rival:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\x3e\\x00:\\xff\\xff\\xff\\xff\\xff\\xfe\\xfe\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:/bin/true:';
+    await inGuest(`printf '%s' '${rival}' > /proc/sys/fs/binfmt_misc/register`);
+    expect((await perl()).stdout).toBe('');
+    const status = await agent.translatorSwitch({ name: 'box64' });
+    expect(status).toMatchObject({ removedHandlers: ['rival'], active: { name: 'box64', proved: true } });
+    expect((await perl()).stdout).toBe('42\n');
+  });
+
+  test('rosetta is not in this share, and asking for it says so and changes nothing', async () => {
+    await expect(agent.translatorSwitch({ name: 'rosetta' })).rejects.toMatchObject({ code: 'E_AGENT' });
+    expect((await perl()).stdout).toBe('42\n');
+  });
+});
+
+describe('the cache', () => {
+  test('fills, is on the data disk, and is counted by program', async () => {
+    await agent.cachePrune({ all: true });
+    await perl();
+    const stats = await agent.cacheStats();
+    expect(stats).toMatchObject({ backend: 'dynacache', state: 'on', directory: expect.stringMatching(/^\/data\//) });
+    expect(stats.entries).toBeGreaterThan(0);
+    expect(stats.bytes).toBeGreaterThan(0);
+    expect(stats.programs.map(({ name }) => name)).toContain('perl');
+    const { translator } = await agent.health();
+    expect(stats.build).toBe(translator.active?.build);
+    await perl();
+    expect((await agent.cacheStats()).entries).toBe(stats.entries);
+  });
+
+  test('off, programs run and write nothing', async () => {
+    await agent.cachePrune({ all: true });
+    await agent.cacheSwitch({ enabled: false });
+    expect((await perl()).stdout).toBe('42\n');
+    expect(await agent.cacheStats()).toMatchObject({ state: 'off', entries: 0 });
+  });
+
+  test('a damaged entry is found by verify, removed by prune, and harms no program', async () => {
+    await perl();
+    const { directory } = await agent.cacheStats();
+    const entry = await inGuest(`ls ${directory} | head -n 1`);
+    await inGuest(`truncate -s 100 '${directory}/${entry}'`);
+    expect((await perl()).stdout).toBe('42\n');
+    await inGuest(`truncate -s 100 '${directory}/${entry}'`);
+    const { corrupt } = await agent.cacheVerify();
+    expect(corrupt.map((one) => one.entry)).toEqual([entry]);
+    expect(await agent.cachePrune({})).toMatchObject({ removedCorrupt: 1 });
+    expect((await agent.cacheVerify()).corrupt).toEqual([]);
+  });
+
+  test('over a limit the oldest go, and a dry run only tells', async () => {
+    await perl();
+    await runInGuest(agent, ['/usr/bin/uname'], { root });
+    const before = await agent.cacheStats();
+    expect(before.entries).toBeGreaterThan(2);
+    const keepBytes = Math.floor(before.bytes / 2);
+    const told = await agent.cachePrune({ keepBytes, dryRun: true });
+    expect((await agent.cacheStats()).entries).toBe(before.entries);
+    const done = await agent.cachePrune({ keepBytes });
+    expect({ ...done, dryRun: true }).toEqual(told);
+    expect((await agent.cacheStats()).bytes).toBeLessThanOrEqual(keepBytes);
+  });
+
+  test('on a full data disk programs still run', async () => {
+    await agent.cachePrune({ all: true });
+    await inGuest('fallocate -l 100T /data/filler; dd if=/dev/zero of=/data/filler bs=1M 2>/dev/null; true');
+    expect((await agent.health()).dataDisk.freeBytes).toBeLessThan(1024 * 1024);
+    expect((await perl()).stdout).toBe('42\n');
+    await inGuest('rm /data/filler');
+    await agent.cachePrune({});
+    expect((await perl()).stdout).toBe('42\n');
+    expect((await agent.cacheVerify()).corrupt).toEqual([]);
+  });
+
+  test('without its folder programs still run', async () => {
+    const { directory } = await agent.cacheStats();
+    await inGuest(`mv ${directory} ${directory}.away`);
+    expect((await perl()).stdout).toBe('42\n');
+    await inGuest(`rm -rf ${directory}; mv ${directory}.away ${directory}`);
+  });
+
+  test('rosetta-vm cache prints it for people and for programs', async () => {
+    const name = sharedMachine();
+    await perl();
+    const { status, stdout } = await rosettaVm(['cache', 'stats', name, '--json']);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject([{ schemaVersion: 1, backend: 'dynacache', state: 'on' }]);
+    expect((await rosettaVm(['cache', 'stats', name])).stdout).toContain('perl');
+    expect(await rosettaVm(['cache', 'verify', name])).toMatchObject({ status: 0 });
+  });
+});
