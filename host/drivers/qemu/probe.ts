@@ -120,24 +120,21 @@ const VIRTIOFSD_PATHS = ['/usr/libexec/virtiofsd', '/usr/lib/qemu/virtiofsd', '/
 async function findVirtiofsd(env: NodeJS.ProcessEnv, uid: number): Promise<HostFindings['virtiofsd']> {
   const found = (await findProgram('virtiofsd', env)) ?? (await firstExecutable(VIRTIOFSD_PATHS));
   if (found === null) return null;
-  const [version, help] = await Promise.all(
-    ['--version', '--help'].map((word) => askProgram([found, word], ASK_LIMIT_MS)),
-  );
-  const options = help?.output ?? '';
-  const flavour = options.includes('--shared-dir') ? 'rust' : 'c';
-  const readOnlyOption = options.includes('--readonly');
+  // As an ordinary user the C one fails before it looks at its options; then its silence tells which one it is.
+  const help = await askProgram([found, '--help'], ASK_LIMIT_MS);
+  const flavour = help.output.includes('--shared-dir') ? 'rust' : 'c';
+  const readOnlyOption = help.output.includes('--readonly');
   const rootless = uid !== 0;
-  const namespace = flavour === 'rust' && readOnlyOption ? [] : await ownNamespace(env, flavour, rootless);
-  return {
-    tool: { path: found, flavour, readOnlyOption, rootless, namespace: namespace ?? [] },
-    version: firstLine(version?.output ?? ''),
-    why:
-      version?.code !== 0
-        ? `It does not run: ${firstLine(version?.output ?? '')}`
-        : namespace === null
-          ? 'This virtiofsd needs a mount namespace (of an ordinary user: with a range of ids), and unshare failed.'
-          : null,
-  };
+  const words = flavour === 'rust' && readOnlyOption ? [] : await ownNamespace(env, flavour, rootless);
+  const namespace = words ?? [];
+  const tool: VirtiofsdTool = { path: found, flavour, readOnlyOption, rootless, namespace };
+  if (words === null) {
+    const why = 'It needs a mount namespace (of an ordinary user: with a range of ids), and unshare(1) failed.';
+    return { tool, version: 'virtiofsd', why };
+  }
+  const { code, output } = await askProgram([...namespace, found, '--version'], ASK_LIMIT_MS);
+  if (code !== 0) return { tool, version: 'virtiofsd', why: `It does not run: ${firstLine(output)}` };
+  return { tool, version: firstLine(output), why: null };
 }
 
 /**
