@@ -1,5 +1,6 @@
 /** The data disk: made on first use, grown with its device, checked when it was not left clean, mounted. */
-import { mkdir, open, statfs } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, statfs } from 'node:fs/promises';
+import path from 'node:path';
 import { RosettaVmError } from '../host/errors.ts';
 import { type RunCommand, runOrThrow } from './agent/command.ts';
 import type { PartLog } from './agent/log.ts';
@@ -16,9 +17,29 @@ const PROBE_BYTES = 64 * 1024;
 const CHECK_TIMEOUT_MS = 15 * 60_000;
 const STEP_TIMEOUT_MS = 5 * 60_000;
 
+/**
+ * The kernel's name for an NVMe namespace that is given by controller and namespace id, from sysfs's `nsid`; names follow
+ * the order of an asynchronous scan. Any other device is taken by its name. Throws `E_NOT_FOUND`.
+ */
+export async function namespaceDevice(device: string, blockDirectory: string): Promise<string> {
+  const [, controller, namespace] = /^\/dev\/nvme(\d+)n(\d+)$/.exec(device) ?? [];
+  if (controller === undefined || namespace === undefined) return device;
+  const names = await readdir(blockDirectory);
+  for (const name of names.filter((one) => one.startsWith(`nvme${controller}n`))) {
+    const id = await readFile(path.join(blockDirectory, name, 'nsid'), 'utf8').catch(() => '');
+    if (id.trim() === namespace) return `/dev/${name}`;
+  }
+  throw new RosettaVmError('E_NOT_FOUND', {
+    what: 'The data disk is not there.',
+    why: `No NVMe namespace of controller ${controller} has the id ${namespace}.`,
+    fix: 'Restart the machine with `rosetta-vm down` and `rosetta-vm up`.',
+    facts: { device },
+  });
+}
+
 /** Brings the disk up and tells how it stands; a failure is a state, never a throw. */
 export class DataDisk {
-  readonly #device: string;
+  #device: string;
   readonly #settings: GuestSettings;
   readonly #run: RunCommand;
   readonly #log: PartLog;
@@ -62,6 +83,7 @@ export class DataDisk {
   }
 
   async #prepareAndMount(): Promise<void> {
+    this.#device = await namespaceDevice(this.#device, this.#settings.blockDirectory);
     const content = await probe(this.#device);
     if (content === 'foreign') throw foreign(this.#device);
     if (content === 'blank') await this.#format();

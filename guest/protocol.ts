@@ -22,12 +22,22 @@ export const IMAGE_TAG = 'rvm-image';
 
 /**
  * Kernel argument that makes the initrd set up the system disk and power off; its value is the image's id. The disk is
- * whole when its first 512 bytes begin with {@link systemDiskMarker}: the initrd writes that last (ext4 leaves the first
- * 1,024 bytes of a disk to boot loaders).
+ * whole when its second sector begins with {@link systemDiskMarker}, which the initrd writes last. The first sector is
+ * the host's: a partition table with one partition, by whose {@link SYSTEM_PARTITION} the kernel finds its root.
  */
 export const SETUP_ARGUMENT = 'rvm.setup';
 
-/** What the first sector of a finished system disk begins with. */
+/**
+ * The root's PARTUUID: a disk signature and a partition's number (kernel: block/early-lookup.c). Names such as
+ * /dev/nvme0n1 do not serve: the kernel scans a controller's namespaces asynchronously, and the first to come is n1.
+ */
+export const SYSTEM_DISK_SIGNATURE = 0x52564d31;
+export const SYSTEM_PARTITION = '52564d31-01';
+/** Where the partition starts: the alignment that partitioning tools use, bytes. */
+export const SYSTEM_PARTITION_OFFSET = 1024 * 1024;
+export const SYSTEM_MARKER_OFFSET = 512;
+
+/** What the second sector of a finished system disk begins with. */
 export const systemDiskMarker = (imageId: string): string => `rosetta-vm root ${imageId}\n`;
 
 /** Where the boot share is mounted (mode 0700, root): `agent.cjs`, `config.json`. */
@@ -51,7 +61,7 @@ export interface BootConfig {
   readonly token: string;
   readonly machine: string;
   readonly hostVersion: string;
-  /** Block device of the data disk in the guest, such as `/dev/nvme0n2`. */
+  /** The data disk as `/dev/nvme<controller>n<namespace id>`; the kernel's own name for it may be another. */
   readonly dataDevice: string;
   readonly translator: {
     readonly name: TranslatorName;

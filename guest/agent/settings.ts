@@ -14,6 +14,8 @@ export interface GuestSettings {
   /** Where translated programs see the cache's folder. */
   readonly cacheMountPoint: string;
   readonly binfmtDirectory: string;
+  /** sysfs: every block device by the kernel's name. */
+  readonly blockDirectory: string;
   /** Takes the guest's name (proc_sys_kernel(5)). */
   readonly hostnameFile: string;
   /** Short-lived files: terminals, the proof program. */
@@ -33,6 +35,7 @@ export const GUEST_SETTINGS: GuestSettings = {
   translatorDirectory: RVM_DIR,
   cacheMountPoint: `${RVM_DIR}-cache`,
   binfmtDirectory: '/proc/sys/fs/binfmt_misc',
+  blockDirectory: '/sys/class/block',
   hostnameFile: '/proc/sys/kernel/hostname',
   runDirectory: '/run/rosetta-vm',
   applets: ['/bin/busybox'],

@@ -5,7 +5,12 @@
 import { randomInt } from 'node:crypto';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { systemDiskMarker } from '../../guest/protocol.ts';
+import {
+  SYSTEM_DISK_SIGNATURE,
+  SYSTEM_MARKER_OFFSET,
+  SYSTEM_PARTITION_OFFSET,
+  systemDiskMarker,
+} from '../../guest/protocol.ts';
 import type { ImageRecord } from '../../images/image.ts';
 import { deferred } from '../deferred.ts';
 import type { Driver, StopReason, VirtualMachine } from '../drivers/driver.ts';
@@ -69,7 +74,7 @@ export async function systemDiskImage(disk: string): Promise<string | null> {
   const handle = await open(disk, 'r').catch(() => null);
   if (handle === null) return null;
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(MARKER_BYTES), 0, MARKER_BYTES, 0);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(MARKER_BYTES), 0, MARKER_BYTES, SYSTEM_MARKER_OFFSET);
     const text = buffer.toString('latin1', 0, bytesRead);
     const id = /[0-9a-f]{16}/.exec(text)?.[0];
     return id !== undefined && text.startsWith(systemDiskMarker(id)) ? id : null;
@@ -89,6 +94,7 @@ async function setUp({ driver, image, spec, paths, signal }: SystemDiskRequest, 
     const plan = makeSetupPlan(spec, hostFacts(), place, image);
     const disk = path.join(directory, 'system.raw');
     await growDisk(disk, SYSTEM_DISK_BYTES);
+    await writePartitionTable(disk);
     const machine = await driver.create(plan);
     const reason = await runToEnd(machine, signal);
     if ((await systemDiskImage(disk)) !== image.id) throw await setupError(plan.serialLog, reason);
@@ -97,6 +103,27 @@ async function setUp({ driver, image, spec, paths, signal }: SystemDiskRequest, 
   } finally {
     await rm(directory, { recursive: true, force: true });
     await rm(runtime, { recursive: true, force: true });
+  }
+}
+
+const SECTOR_BYTES = 512;
+
+/**
+ * One Linux partition over the whole disk, in a classic MBR (UEFI 2.10, section 5.2.1): the table at 446, 16 bytes an
+ * entry, the signature at 440. Cylinders and heads are the customary "too large to say".
+ */
+async function writePartitionTable(disk: string): Promise<void> {
+  const table = Buffer.alloc(SECTOR_BYTES);
+  table.writeUInt32LE(SYSTEM_DISK_SIGNATURE, 440);
+  table.set([0, 0xfe, 0xff, 0xff, 0x83, 0xfe, 0xff, 0xff], 446);
+  table.writeUInt32LE(SYSTEM_PARTITION_OFFSET / SECTOR_BYTES, 454);
+  table.writeUInt32LE((SYSTEM_DISK_BYTES - SYSTEM_PARTITION_OFFSET) / SECTOR_BYTES, 458);
+  table.writeUInt16LE(0xaa55, 510);
+  const handle = await open(disk, 'r+');
+  try {
+    await handle.write(table, 0, table.length, 0);
+  } finally {
+    await handle.close();
   }
 }
 

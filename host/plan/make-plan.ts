@@ -1,7 +1,7 @@
 /** From what the user said and what the host is to a finished {@link MachinePlan}. Pure: no file is looked at. */
 
 import type { TranslatorName } from '../../guest/protocol.ts';
-import { BOOT_TAG, IMAGE_TAG, SETUP_ARGUMENT, TRANSLATORS_TAG } from '../../guest/protocol.ts';
+import { BOOT_TAG, IMAGE_TAG, SETUP_ARGUMENT, SYSTEM_PARTITION, TRANSLATORS_TAG } from '../../guest/protocol.ts';
 import { RosettaVmError } from '../errors.ts';
 import type { MachineSpec } from '../spec/spec.ts';
 import { formatSize, GIB, MIB } from '../spec/units.ts';
@@ -197,7 +197,8 @@ function refuseShrink(wanted: number, machine: MachineFacts): void {
 function commandLine(driver: 'qemu' | 'vz'): string {
   return [
     `console=${driver === 'qemu' ? 'ttyAMA0' : 'hvc0'}`,
-    'root=/dev/nvme0n1',
+    `root=PARTUUID=${SYSTEM_PARTITION}`,
+    'rootwait',
     'rootfstype=ext4',
     'rw',
     'quiet',

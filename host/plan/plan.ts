@@ -17,7 +17,7 @@ export interface DiskPlan {
   readonly sizeBytes: number;
   readonly bus: 'nvme' | 'virtio' | 'usb';
   readonly readOnly: boolean;
-  /** Block device in the guest, such as `/dev/nvme0n1`. */
+  /** Place in the guest: bus, controller and namespace id, such as `/dev/nvme0n1`. */
   readonly guestDevice: string;
 }
 

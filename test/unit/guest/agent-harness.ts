@@ -42,6 +42,7 @@ export async function temporarySettings(): Promise<{ directory: string; settings
     translatorDirectory: at('rvm'),
     cacheMountPoint: at('rvm-cache'),
     binfmtDirectory: at('binfmt'),
+    blockDirectory: at('block'),
     hostnameFile: at('hostname'),
     runDirectory: at('run'),
     applets: [],

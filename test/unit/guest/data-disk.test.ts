@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RunCommand, runCommand } from '../../../guest/agent/command.ts';
 import type { PartLog } from '../../../guest/agent/log.ts';
 import type { GuestSettings } from '../../../guest/agent/settings.ts';
-import { DataDisk } from '../../../guest/data-disk.ts';
+import { DataDisk, namespaceDevice } from '../../../guest/data-disk.ts';
 import { temporarySettings } from './agent-harness.ts';
 
 const quiet: PartLog = { info: () => {}, warn: () => {}, error: () => {} };
@@ -37,6 +37,28 @@ const bringUp = async (run: RunCommand = withoutMounting): Promise<DataDisk> => 
   await disk.bringUp();
   return disk;
 };
+
+describe('the name of an NVMe namespace', () => {
+  const named = async (nsid: Readonly<Record<string, string>>): Promise<string> => {
+    for (const [name, id] of Object.entries(nsid)) {
+      await mkdir(path.join(settings.blockDirectory, name), { recursive: true });
+      if (id !== '') await writeFile(path.join(settings.blockDirectory, name, 'nsid'), `${id}\n`);
+    }
+    return await namespaceDevice('/dev/nvme0n2', settings.blockDirectory);
+  };
+
+  it('is the one whose id it is, whichever was found first', async () => {
+    expect(await named({ nvme0n1: '2', nvme0n2: '1', nvme0n2p1: '' })).toBe('/dev/nvme0n1');
+  });
+
+  it('of another controller does not count, and a namespace that is missing is said to be', async () => {
+    await expect(named({ nvme0n1: '1', nvme1n1: '2' })).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+  });
+
+  it('is left alone where the device is no NVMe namespace', async () => {
+    expect(await namespaceDevice('/dev/vdb', settings.blockDirectory)).toBe('/dev/vdb');
+  });
+});
 
 describe.runIf(spawnSync('mkfs.ext4', ['-V']).status === 0)('the data disk', () => {
   it('gets a file system when it is blank, and only then', async () => {

@@ -1,7 +1,7 @@
 import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { systemDiskMarker } from '../../../guest/protocol.ts';
+import { SYSTEM_MARKER_OFFSET, systemDiskMarker } from '../../../guest/protocol.ts';
 import { copyDisk, fileBytes, growDisk, occupiedBytes } from '../../../host/machine/disks.ts';
 import { systemDiskImage } from '../../../host/machine/system-disk.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -49,9 +49,9 @@ test('a system disk is finished only when the marker says for which image', asyn
   await growDisk(file, 4096);
   expect(await systemDiskImage(file)).toBeNull();
   const handle = await open(file, 'r+');
-  await handle.write(systemDiskMarker('0123456789abcdef'), 0);
+  await handle.write(systemDiskMarker('0123456789abcdef'), SYSTEM_MARKER_OFFSET);
   await handle.close();
   expect(await systemDiskImage(file)).toBe('0123456789abcdef');
-  await writeFile(file, 'rosetta-vm root 0123456789abcde');
+  await writeFile(file, `${'x'.repeat(SYSTEM_MARKER_OFFSET)}rosetta-vm root 0123456789abcde`);
   expect(await systemDiskImage(file)).toBeNull();
 });

@@ -35,7 +35,7 @@ test('a machine boots its NVMe disk without an initrd and finds its data disk be
   const { boot, disks, driver } = plan();
   expect(driver).toBe('qemu');
   expect(boot).toMatchObject({ kernel: '/i/vmlinuz', initialRamdisk: null });
-  expect(boot.commandLine.split(' ')).toEqual(expect.arrayContaining(['root=/dev/nvme0n1', 'console=ttyAMA0']));
+  expect(boot.commandLine.split(' ')).toEqual(expect.arrayContaining(['root=PARTUUID=52564d31-01', 'console=ttyAMA0']));
   expect(disks.map(({ role, bus, guestDevice }) => [role, bus, guestDevice])).toEqual([
     ['system', 'nvme', '/dev/nvme0n1'],
     ['data', 'nvme', '/dev/nvme0n2'],
