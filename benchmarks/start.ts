@@ -77,9 +77,9 @@ const MARK = 'rosetta-vm-bare-node';
 /**
  * Everything behind `--` goes to the first process (kernel-parameters.rst), here node. When that ends the kernel
  * panics, so `panic=1` resets and the machine ends; it is not waited for. The disk is only read: an unclean end would
- * make the next boot replay its journal.
+ * make the next boot replay its journal. Without a console node aborts, and Debian's kernel does not mount /dev by itself.
  */
-const BARE_INIT = `init=/usr/bin/node -- -e console.log('${MARK}',require('os').uptime())`;
+const BARE_INIT = `devtmpfs.mount=1 init=/usr/bin/node -- -e console.log('${MARK}',require('os').uptime())`;
 
 /** Seconds by the guest's clock. Throws `E_TIMEOUT`, `E_ABORTED` or what the driver throws. */
 async function bootBare({ machines, paths, spec, signal }: StartOptions): Promise<number> {
@@ -115,7 +115,7 @@ async function markedSeconds(machine: VirtualMachine, serialLog: string, signal:
 const bareFailed = (console: string): RosettaVmError =>
   new RosettaVmError('E_VM_FAILED', {
     what: 'node did not run as the first process.',
-    why: `The guest’s console ends with ${JSON.stringify(console.slice(-500))}.`,
+    why: `The guest’s console begins with ${JSON.stringify(console.slice(0, 1000))}.`,
     fix: 'Build the guest image anew with `rosetta-vm image build`.',
   });
 

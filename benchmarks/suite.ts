@@ -1,5 +1,6 @@
 /** Measures the workloads, one sample at a time, and throws away what did not do its work. */
 import { readFile } from 'node:fs/promises';
+import { formatDuration } from '../host/cli/format.ts';
 import { asRosettaVmError, RosettaVmError } from '../host/errors.ts';
 import type { AgentClient, ProgressSink, TranslatorName } from '../host/index.ts';
 import { packageFile } from '../host/package-root.ts';
@@ -124,7 +125,9 @@ class SuiteRun {
     for (const [index, mode] of order.entries()) {
       await this.#sample(taken, mode, `${title}: ${LABEL[mode]}, ${index + 1} of ${order.length}`);
     }
-    this.#results.push(...taken.merged());
+    const merged = taken.merged();
+    this.#results.push(...merged);
+    this.#options.onProgress({ kind: 'note', message: `${title}: ${describeMedians(merged)}` });
   }
 
   /** A mode that failed once is not tried again: the next sample would take as long to fail. */
@@ -154,6 +157,13 @@ const LABEL: Readonly<Record<Mode, string>> = {
   warm: 'warm cache',
   qemu: 'qemu-user',
 };
+
+/** `no cache 18.3 s, warm cache 6.5 s`. */
+function describeMedians(results: readonly HyperfineResult[]): string {
+  return results
+    .map(({ median, parameters }) => `${LABEL[parameters?.mode as Mode]} ${formatDuration(median * 1000)}`)
+    .join(', ');
+}
 
 /** Accepted samples of one workload. */
 class Samples {

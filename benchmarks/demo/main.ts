@@ -4,7 +4,7 @@ import { CommandContext } from '../../host/cli/context.ts';
 import { renderError } from '../../host/cli/error-text.ts';
 import { ensureHost } from '../../host/doctor/index.ts';
 import { asRosettaVmError } from '../../host/errors.ts';
-import { type MachineSpec, type MachineStatus, parseSpec, version } from '../../host/index.ts';
+import { type MachineSpec, type MachineStatus, type Machines, parseSpec, version } from '../../host/index.ts';
 import { writeWhole } from '../../host/machine/files.ts';
 import { promisedNumbers } from '../goals.ts';
 import { ensureGuestTree } from '../guest-tree.ts';
@@ -48,11 +48,12 @@ async function markdown(file: string): Promise<string> {
 
 async function demo(context: CommandContext, options: DemoOptions): Promise<void> {
   const status = await bringUp(context, options);
-  const record = await measure(context, options, status);
+  const tree = await prepareTree(context, options);
+  const record = await measure(context, options, status, tree);
   context.endProgress();
   if (options.record !== null) await writeWhole(path.resolve(options.record), toJson(record), 0o644);
   context.print(context.json ? toJson(record) : renderReport(record, context.style));
-  if (!context.json) context.tell(nextSteps());
+  if (!context.json) context.tell(nextSteps(tree));
 }
 
 const toJson = (record: BenchmarkRecord): string => `${JSON.stringify(record, null, 2)}\n`;
@@ -64,30 +65,52 @@ async function bringUp(context: CommandContext, { mirror }: DemoOptions): Promis
   for (const sentence of await ensureHost(context.paths, settings)) {
     settings.onProgress({ kind: 'note', message: sentence });
   }
-  const status = await (await context.machines()).up(MACHINE, parseSpec({}), settings);
+  const machines = await context.machines();
+  const status = await machines.up(MACHINE, await specFor(machines), settings);
   const message = `The machine ${MACHINE} is ready after ${((performance.now() - begun) / 1000).toFixed(1)} s.`;
   settings.onProgress({ kind: 'note', message });
   return status;
 }
 
+/** The machine's own when there is one: its owner may have given it more memory. */
+async function specFor(machines: Machines): Promise<MachineSpec> {
+  try {
+    return (await machines.status(MACHINE)).spec ?? parseSpec({});
+  } catch (error) {
+    if (asRosettaVmError(error).code === 'E_NOT_FOUND') return parseSpec({});
+    throw error;
+  }
+}
+
+async function prepareTree(context: CommandContext, { mirror }: DemoOptions): Promise<string> {
+  return await ensureGuestTree({
+    agent: await (await context.machines()).agent(MACHINE),
+    paths: context.paths,
+    name: MACHINE,
+    packages: TREE_PACKAGES,
+    mirror,
+    signal: context.interrupts(),
+    onProgress: context.progress(),
+  });
+}
+
 async function measure(
   context: CommandContext,
-  { runs, mirror }: DemoOptions,
+  { runs }: DemoOptions,
   status: MachineStatus,
+  tree: string,
 ): Promise<BenchmarkRecord> {
   const { paths } = context;
   const signal = context.interrupts();
   const onProgress = context.progress();
   const machines = await context.machines();
   const agent = await machines.agent(MACHINE);
-  const packages = TREE_PACKAGES;
-  const tree = await ensureGuestTree({ agent, paths, name: MACHINE, packages, mirror, signal, onProgress });
   const workloads = runs === null ? WORKLOADS : WORKLOADS.map((workload) => withRuns(workload, runs));
   const suite = await runSuite({ agent, tree, workloads, signal, onProgress });
 
   const { process: hostProcess } = await machines.status(MACHINE);
   const rounds = runs ?? USUAL_BOOTS;
-  const start = await measureStart({ machines, paths, spec: specOf(status), rounds, signal, onProgress });
+  const start = await measureStart({ machines, paths, spec: status.spec ?? parseSpec({}), rounds, signal, onProgress });
   const command = await measureVersion(runs ?? USUAL_COMMANDS, signal);
   const hostProcessBytes = hostProcess?.memoryBytes ?? null;
   return {
@@ -105,15 +128,15 @@ async function measure(
   };
 }
 
-const specOf = (status: MachineStatus): MachineSpec => status.spec ?? parseSpec({});
+const nextSteps = (tree: string): string => `
+The machine ${MACHINE} is still running, with an amd64 Debian tree on its data disk. What to try next:
 
-const nextSteps = (): string => `
-The machine ${MACHINE} is still running, with the amd64 Debian tree on its data disk. What to try next:
+  rosetta-vm exec ${MACHINE} --root ${tree} -- gcc --version
+  rosetta-vm shell ${MACHINE}          look around in the guest
+  rosetta-vm cache stats ${MACHINE}    see what the translation cache holds
+  rosetta-vm down ${MACHINE}           stop it; \`up\` finds everything as it was
 
-  rosetta-vm shell ${MACHINE}                       look around in the guest
-  rosetta-vm exec ${MACHINE} --root /data/roots/demo-… -- /usr/bin/gcc --version
-  rosetta-vm cache stats ${MACHINE}                 what the cache holds
-  rosetta-vm down ${MACHINE}                        stop it; the next \`up\` finds everything as it was
+In this folder the command is \`node dist/rosetta-vm.js\`.
 `;
 
 process.exitCode = await main(process.argv.slice(2));
