@@ -157,7 +157,7 @@ async function* readLogs(
       for (const line of lines.push(chunk)) yield answers.asLogLine(answers.parseJson(line));
     }
   } catch (error) {
-    throw signal.aborted ? asRosettaVmError(signal.reason) : error;
+    throw signal.aborted ? asRosettaVmError(new DOMException('', 'AbortError')) : error;
   } finally {
     answer.destroy();
   }
@@ -173,10 +173,12 @@ async function limited<T>(
   const ms = timeoutMs ?? limitMs;
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(timeoutError(path, ms)), ms);
-  const onAbort = (): void => abort.abort(signal?.reason);
+  // Whatever the caller's reason is (AbortSignal.timeout has its own), to us it is the caller's wish.
+  const onAbort = (): void => abort.abort(signal?.reason instanceof RosettaVmError ? signal.reason : undefined);
   signal?.addEventListener('abort', onAbort);
   try {
-    signal?.throwIfAborted();
+    if (signal?.aborted) onAbort();
+    abort.signal.throwIfAborted();
     const aborted = new Promise<never>((_resolve, reject) => {
       abort.signal.addEventListener('abort', () => reject(abort.signal.reason));
     });

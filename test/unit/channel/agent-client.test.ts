@@ -139,7 +139,11 @@ test('a forward is the other socket’s stream, with its half-close', async () =
   const { client, directory } = await realAgent();
   const target = path.join(directory, 'target.sock');
   const server = await listen(target, (connection) => {
-    text(connection).then((heard) => connection.end(`heard ${heard}`));
+    let heard = '';
+    connection.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('utf8');
+    });
+    connection.on('end', () => connection.end(`heard ${heard}`));
   });
   onTestFinished(() => void server.close());
   const stream: Duplex = await client.forward(target);
@@ -245,7 +249,7 @@ test('waiting ends at once with the signal, and with an agent that refuses the t
   const signal = AbortSignal.timeout(60);
   const options = { timeoutMs: 5_000, serialLog: '/m/serial.log' };
   await expect(waitForAgent(never, { ...options, signal })).rejects.toMatchObject({
-    code: expect.stringMatching(/ABORTED|TIMEOUT/),
+    code: 'E_ABORTED',
   });
   const stranger = agentClient({ connect: () => connectUnix(socket), token: '0'.repeat(64) });
   await expect(waitForAgent(stranger, options)).rejects.toMatchObject({ code: 'E_STATE' });

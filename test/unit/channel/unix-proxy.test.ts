@@ -48,7 +48,11 @@ test('bytes pass both ways, many connections side by side', async () => {
 
 test('the end of one direction leaves the other open', async () => {
   const { path: socket } = await proxyTo((connection) => {
-    text(connection).then((heard) => connection.end(`all of ${heard}`));
+    let heard = '';
+    connection.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('utf8');
+    });
+    connection.on('end', () => connection.end(`all of ${heard}`));
   });
   const client = await connectUnix(socket);
   client.end('it');
