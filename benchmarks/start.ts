@@ -38,28 +38,43 @@ const UP_LIMIT_MS = 10 * 60_000;
 const BARE_LIMIT_MS = 3 * 60_000;
 const POLL_MS = 50;
 
-/** Boots in turn, so that a machine which gets slower does so for both. Nothing of its machine is left behind. */
+/**
+ * Boots in turn, so that a machine which gets slower does so for both. Nothing of its machine is left behind. A boot that
+ * fails ends it with the times so far: what else was measured keeps its worth. Throws `E_ABORTED`.
+ */
 export async function measureStart(options: StartOptions): Promise<StartTimes> {
-  const { machines, spec, rounds, signal, onProgress } = options;
-  await remove(machines);
+  const { machines, signal, onProgress } = options;
+  const times: Taken = { agentReady: [], bareNode: [], hostWork: [] };
   try {
-    // The first boot makes the data disk's file system, which later ones do not.
-    await stage(onProgress, 'demo.start', 'A second machine, to measure its start', () =>
-      machines.up(NAME, spec, { signal }),
-    );
-    await machines.down(NAME);
-    const times = { agentReady: [] as number[], bareNode: [] as number[], hostWork: [] as number[] };
-    for (let round = 1; round <= rounds; round += 1) {
-      const of = `${round} of ${rounds}`;
-      const bare = await stage(onProgress, 'demo.start', `node as the first process, ${of}`, () => bootBare(options));
-      times.bareNode.push(bare);
-      const own = await stage(onProgress, 'demo.start', `rosetta-vm up, ${of}`, () => bootOwn(options));
-      times.agentReady.push(own.agentReady);
-      times.hostWork.push(own.hostWork);
-    }
-    return times;
+    await remove(machines);
+    await bootInTurn(options, times);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const { what, why } = asRosettaVmError(error);
+    onProgress({ kind: 'note', message: `The start was not measured to its end. ${what} ${why}` });
   } finally {
     await remove(machines);
+  }
+  return times;
+}
+
+/** Times while they are taken. */
+type Taken = { readonly [K in keyof StartTimes]: number[] };
+
+async function bootInTurn(options: StartOptions, times: Taken): Promise<void> {
+  const { machines, spec, rounds, signal, onProgress } = options;
+  // The first boot makes the data disk's file system, which later ones do not.
+  await stage(onProgress, 'demo.start', 'A second machine, to measure its start', () =>
+    machines.up(NAME, spec, { signal }),
+  );
+  await machines.down(NAME);
+  for (let round = 1; round <= rounds; round += 1) {
+    const of = `${round} of ${rounds}`;
+    const bare = await stage(onProgress, 'demo.start', `node as the first process, ${of}`, () => bootBare(options));
+    times.bareNode.push(bare);
+    const own = await stage(onProgress, 'demo.start', `rosetta-vm up, ${of}`, () => bootOwn(options));
+    times.agentReady.push(own.agentReady);
+    times.hostWork.push(own.hostWork);
   }
 }
 
@@ -77,9 +92,10 @@ const MARK = 'rosetta-vm-bare-node';
 /**
  * Everything behind `--` goes to the first process (kernel-parameters.rst), here node. When that ends the kernel
  * panics, so `panic=1` resets and the machine ends; it is not waited for. The disk is only read: an unclean end would
- * make the next boot replay its journal. Without a console node aborts, and Debian's kernel does not mount /dev by itself.
+ * make the next boot replay its journal. Without a console node aborts, and Debian's kernel does not mount /dev by
+ * itself. CLOCK_MONOTONIC, which hrtime reads, begins at power-on.
  */
-const BARE_INIT = `devtmpfs.mount=1 init=/usr/bin/node -- -e console.log('${MARK}',require('os').uptime())`;
+const BARE_INIT = `devtmpfs.mount=1 init=/usr/bin/node -- -e console.log('${MARK}='+process.hrtime.bigint())`;
 
 /** Seconds by the guest's clock. Throws `E_TIMEOUT`, `E_ABORTED` or what the driver throws. */
 async function bootBare({ machines, paths, spec, signal }: StartOptions): Promise<number> {
@@ -105,8 +121,8 @@ async function markedSeconds(machine: VirtualMachine, serialLog: string, signal:
     // Asked first: what it wrote before it ended is then in the log.
     const ended = machine.state === 'stopped' || machine.state === 'error';
     const text = await readFile(serialLog, 'utf8').catch(() => '');
-    const seconds = new RegExp(`^${MARK} ([\\d.]+)\\r?$`, 'm').exec(text)?.[1];
-    if (seconds !== undefined) return Number(seconds);
+    const nanoseconds = new RegExp(`^${MARK}=(\\d+)\\r?$`, 'm').exec(text)?.[1];
+    if (nanoseconds !== undefined) return Number(nanoseconds) / 1e9;
     if (ended || performance.now() > deadline) throw bareFailed(text);
     await sleep(POLL_MS, undefined, { signal });
   }
