@@ -6,7 +6,6 @@ import { type RunCommand, runOrThrow } from './agent/command.ts';
 import type { PartLog } from './agent/log.ts';
 import { isMountPoint } from './agent/mounts.ts';
 import { applet, type GuestSettings } from './agent/settings.ts';
-import { deviceOfNamespace } from './nvme.ts';
 import type { Health } from './protocol.ts';
 
 /** Where ext4 keeps its magic: 0x38 into the superblock, which starts at 1024 (Documentation/filesystems/ext4). */
@@ -58,7 +57,6 @@ export class DataDisk {
   async bringUp(): Promise<boolean> {
     try {
       this.#mounted = await this.#isMounted();
-      this.#device = await deviceOfNamespace(this.#device, this.#settings.blockDirectory);
       if (!this.#mounted) await this.#prepareAndMount();
       this.#mounted = true;
     } catch (error) {

@@ -16,8 +16,6 @@ export interface GuestSettings {
   readonly binfmtDirectory: string;
   /** sysfs: every block device by the kernel's name. */
   readonly blockDirectory: string;
-  /** One folder a disk (sysfs). */
-  readonly blockDirectory: string;
   /** Takes the guest's name (proc_sys_kernel(5)). */
   readonly hostnameFile: string;
   /** Short-lived files: terminals, the proof program. */
@@ -38,7 +36,6 @@ export const GUEST_SETTINGS: GuestSettings = {
   cacheMountPoint: `${RVM_DIR}-cache`,
   binfmtDirectory: '/proc/sys/fs/binfmt_misc',
   blockDirectory: '/sys/class/block',
-  blockDirectory: '/sys/block',
   hostnameFile: '/proc/sys/kernel/hostname',
   runDirectory: '/run/rosetta-vm',
   applets: ['/bin/busybox'],

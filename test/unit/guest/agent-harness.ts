@@ -43,7 +43,6 @@ export async function temporarySettings(): Promise<{ directory: string; settings
     cacheMountPoint: at('rvm-cache'),
     binfmtDirectory: at('binfmt'),
     blockDirectory: at('block'),
-    blockDirectory: at('block'),
     hostnameFile: at('hostname'),
     runDirectory: at('run'),
     applets: [],
