@@ -1,4 +1,4 @@
-/** rosetta-vm as a library. The command line (host/cli) uses nothing else of the host. */
+/** rosetta-vm as a library. */
 export type {
   AgentErrorBody,
   CachePruneRequest,
@@ -16,6 +16,8 @@ export type {
 export type { ImageRecord } from '../images/image.ts';
 export { buildBaseRoot, buildImage, deleteImage, findImage, listImages } from '../images/index.ts';
 export type { AgentClient, ExecSession } from './channel/agent-client.ts';
+export { diagnose, ensureHost } from './doctor/index.ts';
+export { installPackages } from './doctor/packages.ts';
 export type { Capability, Driver, HostCapabilities, VirtualMachine } from './drivers/driver.ts';
 export { type ErrorCode, RosettaVmError } from './errors.ts';
 export type { DeletionItem, DryRun, MachineState, MachineStatus } from './machine/machine.ts';

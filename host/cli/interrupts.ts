@@ -1,4 +1,5 @@
 /** Ctrl-C and its kin, as one abort signal. */
+import { setMaxListeners } from 'node:events';
 import { constants } from 'node:os';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -11,6 +12,8 @@ export class Interrupts {
   constructor(tell: (text: string) => void) {
     this.#tell = tell;
     for (const name of SIGNALS) process.on(name, this.#receive);
+    // Every download and child process listens; none is forgotten, so Node's warning at eleven would be false.
+    setMaxListeners(Number.POSITIVE_INFINITY, this.#controller.signal);
   }
 
   get signal(): AbortSignal {

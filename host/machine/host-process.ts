@@ -25,9 +25,12 @@ const AGENT_TIMEOUT_MS = 180_000;
 const TRANSLATOR_TIMEOUT_MS = 120_000;
 /** A health request of a guest that is busy starting, ms. */
 const POLL_MS = 250;
-/** Time that the guest gets to power off, at the agent's word and then at ACPI's, ms. */
+/**
+ * Time that the guest gets to power off, at the agent's word and then at ACPI's, ms. The second is short: Debian's cloud
+ * kernel has no driver for the power button of QEMU's virt machine.
+ */
 const AGENT_STOP_MS = 45_000;
-const ACPI_STOP_MS = 15_000;
+const ACPI_STOP_MS = 5_000;
 
 /** Runs the machine from start to end. Resolves when nothing of it runs any more; how it went is in its folder. */
 export async function runHostProcess(folder: MachineFolder, plan: MachinePlan, driver: Driver): Promise<void> {
@@ -144,7 +147,7 @@ class Owner {
       throw new RosettaVmError('E_VM_FAILED', {
         what: `The machine ${this.#plan.name} stopped while it was starting.`,
         why: reason.message,
-        fix: `Look at \`rosetta-vm logs ${this.#plan.name} --boot\`, then start it again.`,
+        fix: 'Start it again; if it stays, build the image anew with `rosetta-vm image build`.',
         facts: { kind: reason.kind },
       });
     });

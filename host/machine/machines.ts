@@ -34,7 +34,7 @@ export interface Machines {
   delete(name: string, options: { readonly keepData: boolean }): Promise<void>;
   /** The agent of a running machine. Throws `E_STATE` when it does not run, `E_NOT_FOUND`. */
   agent(name: string): Promise<AgentClient>;
-  /** Brings this version's agent into a running machine and restarts it there; programs that it runs end. */
+  /** Brings this version's agent into a running machine and resolves when it answers there; programs that it runs end. */
   refreshAgent(name: string): Promise<void>;
   /**
    * The serial console's text, from its beginning; with `follow`, until the machine stops or `signal` aborts. Also

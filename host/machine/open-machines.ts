@@ -1,5 +1,6 @@
 /** Puts the parts of a machine's life together into {@link Machines}. */
-import { type AgentClient, agentClient } from '../channel/agent-client.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type AgentClient, agentClient, waitForAgent } from '../channel/agent-client.ts';
 import { connectUnix } from '../channel/connect-unix.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { hostDriver } from '../drivers/index.ts';
@@ -25,6 +26,9 @@ export interface OpenOptions {
 }
 
 const CONTROL_TIMEOUT_MS = 5_000;
+/** The agent leaves its answer this much time to go out, and more (guest/agent/agent.ts). */
+const RESTART_GRACE_MS = 500;
+const RESTART_TIMEOUT_MS = 60_000;
 
 /** Nothing is read, written or started before a method is called. */
 export function openMachines(options: OpenOptions = {}): Machines {
@@ -71,8 +75,12 @@ export function openMachines(options: OpenOptions = {}): Machines {
     agent: (name) => agent(checkMachineName(name)),
     refreshAgent: async (name) => {
       const client = await agent(checkMachineName(name));
-      await writeAgent(folderOf(name).boot);
+      const { boot, serialLog } = folderOf(name);
+      await writeAgent(boot);
       await client.restart();
+      // The old agent answers once more before it goes.
+      await sleep(RESTART_GRACE_MS);
+      await waitForAgent(client, { timeoutMs: RESTART_TIMEOUT_MS, serialLog });
     },
     bootLog: (name, logOptions) => readBootLog(folderOf(name), logOptions),
   };

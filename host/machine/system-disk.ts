@@ -3,7 +3,7 @@
  * guest can make its file system on every host; kept beside the image and copied for each machine.
  */
 import { randomInt } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import {
   SYSTEM_DISK_SIGNATURE,
@@ -19,6 +19,7 @@ import { runtimeDirectory, type StatePaths } from '../paths.ts';
 import { makeSetupPlan, SYSTEM_DISK_BYTES } from '../plan/make-plan.ts';
 import { type ProgressSink, stage } from '../progress.ts';
 import type { MachineSpec } from '../spec/spec.ts';
+import { MIB } from '../spec/units.ts';
 import { growDisk } from './disks.ts';
 import { syncFolder } from './files.ts';
 import { hostFacts } from './host-facts.ts';
@@ -149,15 +150,16 @@ async function runToEnd(machine: VirtualMachine, signal: AbortSignal | undefined
 }
 
 function diskError(message: string): RosettaVmError {
-  if (/nospace|no space|ENOSPC/i.test(message)) {
-    return asRosettaVmError(Object.assign(new Error(message), { code: 'ENOSPC' }));
-  }
+  if (/no ?space|ENOSPC/i.test(message)) return asRosettaVmError(Object.assign(new Error(message), { code: 'ENOSPC' }));
   return new RosettaVmError('E_VM_FAILED', {
     what: 'The system disk could not be written.',
     why: message,
     fix: 'Check the disk that holds the images folder, then run the same command again.',
   });
 }
+
+/** A write of the guest that finds less fails. */
+const NEARLY_FULL_BYTES = 16 * MIB;
 
 const setupTimeout = (): RosettaVmError =>
   new RosettaVmError('E_TIMEOUT', {
@@ -168,6 +170,9 @@ const setupTimeout = (): RosettaVmError =>
 
 /** The last lines that the guest wrote; the whole log goes with the folder. */
 async function setupError(serialLog: string, reason: StopReason): Promise<RosettaVmError> {
+  // QEMU's NVMe device tells the guest of a full host as of any other error, and the host of nothing.
+  const { bavail, bsize } = await statfs(path.dirname(serialLog));
+  if (bavail * bsize < NEARLY_FULL_BYTES) return diskError('No space left for the system disk.');
   const tail = await lastLines(serialLog);
   return new RosettaVmError('E_VM_FAILED', {
     what: 'The system disk could not be set up.',

@@ -1,7 +1,6 @@
 /** `up`, from a spec to a machine that is ready. It reads in the order in which it happens. */
 import { mkdir, rm } from 'node:fs/promises';
 import type { ImageRecord } from '../../images/image.ts';
-import { buildImage, findImage } from '../../images/index.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { RosettaVmError } from '../errors.ts';
 import { runtimeDirectory, type StatePaths } from '../paths.ts';
@@ -100,6 +99,7 @@ async function start(
 /** What `up` would do; nothing is written. */
 export async function dryRun(paths: StatePaths, driver: Driver, name: string, spec: MachineSpec): Promise<DryRun> {
   const folder = machineFolder(paths, checkMachineName(name));
+  const { findImage } = await imageBuilder();
   const existing = await findImage(paths, spec.image).catch((error: unknown) => {
     if (error instanceof RosettaVmError && error.code === 'E_IMAGE_NOT_FOUND') return null;
     throw error;
@@ -114,8 +114,12 @@ function recordFor(name: string, spec: MachineSpec, before: MachineRecord | null
   return { schemaVersion: 1, name, createdAt: Date.now(), spec, ...newIdentity() };
 }
 
+/** Loaded late: it is large, and most commands need none of it. */
+const imageBuilder = () => import('../../images/index.ts');
+
 /** The image that the spec names; the default one is built when it does not exist yet. */
 async function settleImage(paths: StatePaths, spec: MachineSpec, options: UpOptions): Promise<ImageRecord> {
+  const { buildImage, findImage } = await imageBuilder();
   try {
     return await findImage(paths, spec.image);
   } catch (error) {

@@ -33,7 +33,7 @@ test('without the token there is no answer but 401', async () => {
   expect(await answerTo('')).toMatch(/^HTTP\/1\.1 401 /);
   expect(await answerTo(`Authorization: Bearer ${'0'.repeat(64)}\r\n`)).toMatch(/^HTTP\/1\.1 401 /);
   const stranger = agentClient({ connect: () => connectUnix(agentSocket), token: '0'.repeat(64) });
-  await expect(stranger.exec({ argv: ['true'], stdin: false })).rejects.toMatchObject({ code: 'E_AGENT' });
+  await expect(stranger.exec({ argv: ['true'], stdin: false })).rejects.toMatchObject({ code: 'E_STATE' });
 });
 
 test('a user of the guest reaches neither the agent’s socket nor the token', async () => {

@@ -12,6 +12,6 @@ export function agentRestartCommand(context: CommandContext): Command {
     .addArgument(optionalMachineArgument())
     .action(async (name: string) => {
       await (await context.machines()).refreshAgent(name);
-      context.print(`${context.style.bold(name)} restarts with the new agent\n`);
+      context.print(`${context.style.bold(name)} runs the new agent\n`);
     });
 }

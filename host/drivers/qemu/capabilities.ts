@@ -133,7 +133,7 @@ function utilLinuxCapability(id: string, program: string, found: string | null, 
 
 const SAVE_RESTORE: Capability = {
   id: 'save-restore',
-  status: 'missing',
+  status: 'degraded',
   what: 'A running machine cannot be saved to a file',
   why: 'QEMU cannot migrate nvme, vhost-user-fs and vhost-user-vsock devices.',
   fix: '',

@@ -15,7 +15,7 @@ test('a host that has everything is usable, and only saving is missing', () => {
     vsock: 'ok',
     'process-guard': 'ok',
     lock: 'ok',
-    'save-restore': 'missing',
+    'save-restore': 'degraded',
   });
   expect(requireTools(findings, plan)).toEqual({ ...tools, accelerator: 'kvm' });
 });
