@@ -17,7 +17,7 @@ import { stage } from '../host/progress.ts';
 export interface StartTimes {
   /** Power-on to the agent's first answer, by the guest's clock, seconds, one per boot. */
   readonly agentReady: readonly number[];
-  /** Power-on to the first line of `node -e`, by the guest's clock, seconds, one per boot. */
+  /** Power-on to the end of `node -e 0`, by the guest's clock, seconds, one per boot. */
   readonly bareNode: readonly number[];
   /** `rosetta-vm up` of a stopped machine until the guest is powered on, seconds, one per boot. */
   readonly hostWork: readonly number[];
@@ -87,15 +87,15 @@ async function remove(machines: Machines): Promise<void> {
   }
 }
 
-const MARK = 'rosetta-vm-bare-node';
-
 /**
- * Everything behind `--` goes to the first process (kernel-parameters.rst), here node. When that ends the kernel
- * panics, so `panic=1` resets and the machine ends; it is not waited for. The disk is only read: an unclean end would
- * make the next boot replay its journal. Without a console node aborts, and Debian's kernel does not mount /dev by
- * itself. CLOCK_MONOTONIC, which hrtime reads, begins at power-on.
+ * Everything behind `--` goes to the first process (kernel-parameters.rst), here node. The disk is only read: an unclean
+ * end would make the next boot replay its journal. Without a console node aborts, and Debian's kernel does not mount
+ * /dev by itself.
  */
-const BARE_INIT = `devtmpfs.mount=1 init=/usr/bin/node -- -e console.log('${MARK}='+process.hrtime.bigint())`;
+const BARE_INIT = 'devtmpfs.mount=1 init=/usr/bin/node -- -e 0';
+
+/** What the kernel says, with the time since power-on, when the first process ends (kernel/exit.c); 0: successfully. */
+const BARE_END = /^\[ *([\d.]+)\] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0{8}\r?$/m;
 
 /** Seconds by the guest's clock. Throws `E_TIMEOUT`, `E_ABORTED` or what the driver throws. */
 async function bootBare({ machines, paths, spec, signal }: StartOptions): Promise<number> {
@@ -108,21 +108,21 @@ async function bootBare({ machines, paths, spec, signal }: StartOptions): Promis
   const machine = await driver.create({ ...plan, serialLog, boot: { ...plan.boot, commandLine } });
   try {
     await machine.start();
-    return await markedSeconds(machine, serialLog, signal);
+    return await secondsToEnd(machine, serialLog, signal);
   } finally {
     await machine.stop();
     await rm(plan.runtime.directory, { recursive: true, force: true });
   }
 }
 
-async function markedSeconds(machine: VirtualMachine, serialLog: string, signal: AbortSignal): Promise<number> {
+async function secondsToEnd(machine: VirtualMachine, serialLog: string, signal: AbortSignal): Promise<number> {
   const deadline = performance.now() + BARE_LIMIT_MS;
   for (;;) {
     // Asked first: what it wrote before it ended is then in the log.
     const ended = machine.state === 'stopped' || machine.state === 'error';
     const text = await readFile(serialLog, 'utf8').catch(() => '');
-    const nanoseconds = new RegExp(`^${MARK}=(\\d+)\\r?$`, 'm').exec(text)?.[1];
-    if (nanoseconds !== undefined) return Number(nanoseconds) / 1e9;
+    const seconds = BARE_END.exec(text)?.[1];
+    if (seconds !== undefined) return Number(seconds);
     if (ended || performance.now() > deadline) throw bareFailed(text);
     await sleep(POLL_MS, undefined, { signal });
   }

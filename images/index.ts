@@ -4,3 +4,4 @@ export { type BuildImageOptions, buildImage } from './build.ts';
 export { ensureHostTool, findHostTool, type HostTool, type HostToolOptions } from './host-tool.ts';
 export type { ImageRecord, ImageStore } from './image.ts';
 export { deleteImage, findImage, listImages } from './store.ts';
+export { verifyImage } from './verify.ts';

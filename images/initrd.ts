@@ -5,7 +5,21 @@ import { writeCpio } from './archive/cpio-write.ts';
 import { file, folder, link } from './root/tree.ts';
 
 /** busybox applets that the script calls by name; `sh` runs it. */
-const APPLETS = ['cat', 'dd', 'mount', 'poweroff', 'printf', 'sh', 'sleep', 'sync', 'tar', 'umount', 'usleep'] as const;
+const APPLETS = [
+  'cat',
+  'dd',
+  'dmesg',
+  'grep',
+  'mount',
+  'poweroff',
+  'printf',
+  'sh',
+  'sleep',
+  'sync',
+  'tar',
+  'umount',
+  'usleep',
+] as const;
 
 /** Programs and libraries by their path in Debian's arm64 packages; what mke2fs needs is in its dynamic section. */
 const LIBRARIES = 'usr/lib/aarch64-linux-gnu';

@@ -70,20 +70,21 @@ export async function tryLock(file: string): Promise<Lock | null> {
   };
 }
 
-/** Whether any process holds the lock. Looks without standing in anybody's way for longer than the look takes. */
+/** Whether any process holds the lock; without a file nobody does. Looks without standing in anybody's way for longer than the look takes. */
 export async function isLocked(file: string): Promise<boolean> {
-  const exists = await stat(file).then(
-    () => true,
-    () => false,
-  );
-  if (!exists) return false;
-  const handle = await openLocked(file, 'shared');
-  await handle?.close();
-  return handle === null;
+  try {
+    const handle = await openLocked(file, 'shared');
+    await handle?.close();
+    return handle === null;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 async function openLocked(file: string, kind: 'exclusive' | 'shared'): Promise<FileHandle | null> {
-  const base = constants.O_RDWR | constants.O_CREAT;
+  // Whoever only looks must not bring back the file of a machine that is being deleted.
+  const base = constants.O_RDWR | (kind === 'exclusive' ? constants.O_CREAT : 0);
   if (process.platform === 'darwin') {
     const flag = kind === 'exclusive' ? O_EXLOCK : O_SHLOCK;
     try {

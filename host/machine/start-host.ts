@@ -39,10 +39,11 @@ export async function startHost(request: StartRequest): Promise<void> {
   await log.close();
   const exited = once(child, 'exit').then(() => {});
   try {
-    await Promise.race([awaitReady(request, child), exited.then(async () => Promise.reject(await endedEarly(folder)))]);
+    const ended = exited.then(() => 'ended' as const);
+    if ((await Promise.race([awaitReady(request, child), ended])) === 'ended') throw await endedEarly(folder);
   } catch (error) {
     child.kill('SIGTERM');
-    await Promise.race([exited, sleep(STOP_TIMEOUT_MS)]);
+    await Promise.race([exited, sleep(STOP_TIMEOUT_MS, undefined, { ref: false })]);
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     await exited;
     throw error;

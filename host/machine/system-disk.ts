@@ -39,7 +39,7 @@ export interface SystemDiskRequest {
 const SETUP_TIMEOUT_MS = 10 * 60_000;
 
 /**
- * Path of the finished disk, which is made when it is missing. Throws `E_VM_FAILED` with what the guest said,
+ * Path of the finished disk, which is made when it is missing. Throws `E_CORRUPT`, `E_VM_FAILED` with what the guest said,
  * `E_DISK_FULL`, `E_TIMEOUT` or `E_ABORTED`; a disk that did not get finished is removed.
  */
 export async function ensureSystemDisk(request: SystemDiskRequest): Promise<string> {
@@ -85,6 +85,8 @@ export async function systemDiskImage(disk: string): Promise<string | null> {
 }
 
 async function setUp({ driver, image, spec, paths, signal }: SystemDiskRequest, finished: string): Promise<void> {
+  const { verifyImage } = await import('../../images/index.ts');
+  await verifyImage(image);
   const directory = path.join(image.directory, 'setup');
   const runtime = runtimeDirectory(paths, `setup\0${image.id}`);
   await rm(directory, { recursive: true, force: true });

@@ -76,12 +76,10 @@ describe.sequential('a machine', () => {
   });
 
   test('of two `up` at once one starts it and the other waits; both succeed', async () => {
-    const both = await Promise.all([1, 2].map(() => rosettaVm(['up', NAME, ...SIZES, '--json'])));
+    const both = await Promise.all([1, 2].map(() => rosettaVm(['up', NAME, ...SIZES])));
     expect(both.map(({ status }) => status)).toEqual([0, 0]);
     expect(both.map(({ stderr }) => stderr).join('')).toContain('Another command works on life');
-    const states = both.map(({ stdout }) => JSON.parse(stdout)[0]);
-    expect(states).toMatchObject([{ state: 'running' }, { state: 'running' }]);
-    expect(states[0].process.pid).toBe(states[1].process.pid);
+    expect((await processesOfMachine()).filter((line) => line.includes('machine-host.js'))).toHaveLength(1);
     await note('first');
   });
 
@@ -114,7 +112,7 @@ describe.sequential('a machine', () => {
     await note('second');
     process.kill(await pidOf(/ -name /), 'SIGKILL');
     await expect.poll(async () => (await machines.status(NAME)).state, { timeout: 15_000 }).toBe('stopped');
-    expect((await machines.status(NAME)).reason).toMatch(/QEMU|killed/);
+    expect((await machines.status(NAME)).reason).toContain('SIGKILL');
     expect(await processesOfMachine()).toEqual([]);
     expect(await rosettaVm(['exec', NAME, '--', 'true'])).toMatchObject({
       status: 125,

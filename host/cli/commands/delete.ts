@@ -24,8 +24,8 @@ export function deleteCommand(context: CommandContext): Command {
     .action(async (name: string, { keepData = false, yes = false }: { keepData?: boolean; yes?: boolean }) => {
       const machines = await context.machines();
       const items = await machines.deletion(name, { keepData });
+      context.tell(renderDeletion(items));
       if (!yes) {
-        context.tell(renderDeletion(items));
         const sure = await confirm({
           text: `Delete the machine ${name}?`,
           action: `delete the machine ${name}`,
