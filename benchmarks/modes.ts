@@ -7,33 +7,36 @@ export type ActiveTranslator = NonNullable<TranslatorStatus['active']>;
 
 export class ModeSwitch {
   readonly #agent: AgentClient;
-  readonly #initial: { readonly translator: TranslatorName; readonly cache: boolean };
+  readonly #own: { readonly translator: TranslatorName; readonly cache: boolean };
   #active: ActiveTranslator;
-  #cache: boolean;
+  /** Null: not known yet. While the data disk is being mounted, a cache that is wanted is off for a moment. */
+  #cache: boolean | null = null;
 
   private constructor(agent: AgentClient, active: ActiveTranslator, cache: boolean) {
     this.#agent = agent;
     this.#active = active;
-    this.#cache = cache;
-    this.#initial = { translator: active.name, cache };
+    this.#own = { translator: active.name, cache };
   }
 
-  /** Takes the machine as it is; {@link restore} brings it back there. Throws `E_STATE` when it has no translator. */
-  static async take(agent: AgentClient): Promise<ModeSwitch> {
-    const { translator, cache } = await agent.health();
+  /**
+   * Takes the machine with the translator that it has; {@link restore} goes back to that, and to a cache that is on or
+   * off as its spec wants. Throws `E_STATE` when it has no translator.
+   */
+  static async take(agent: AgentClient, cache: boolean): Promise<ModeSwitch> {
+    const { translator } = await agent.health();
     if (translator.active === undefined) throw noTranslator(translator.wanted, translator.reason);
-    return new ModeSwitch(agent, translator.active, cache.state === 'on');
+    return new ModeSwitch(agent, translator.active, cache);
   }
 
   /** Resolves when programs that start now run in this mode, with what runs them. */
   async enter(mode: Mode): Promise<ActiveTranslator> {
-    await this.#set(mode === 'qemu' ? 'qemu' : this.#initial.translator, mode === 'cold' || mode === 'warm');
+    await this.#set(mode === 'qemu' ? 'qemu' : this.#own.translator, mode === 'cold' || mode === 'warm');
     if (mode === 'cold') await this.#agent.cachePrune({ all: true });
     return this.#active;
   }
 
   async restore(): Promise<void> {
-    await this.#set(this.#initial.translator, this.#initial.cache);
+    await this.#set(this.#own.translator, this.#own.cache);
   }
 
   async #set(translator: TranslatorName, cache: boolean): Promise<void> {

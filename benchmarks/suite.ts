@@ -37,6 +37,8 @@ export interface SuiteResult {
 
 export interface SuiteOptions {
   readonly agent: AgentClient;
+  /** Whether the machine's cache is to be on afterwards. */
+  readonly cacheEnabled: boolean;
   /** amd64 tree in the guest. */
   readonly tree: string;
   readonly workloads: readonly Workload[];
@@ -53,7 +55,7 @@ const AUXILIARY_LIMIT_MS = 5 * 60_000;
  */
 export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
   const { agent, onProgress } = options;
-  const modes = await ModeSwitch.take(agent);
+  const modes = await ModeSwitch.take(agent, options.cacheEnabled);
   try {
     await stage(onProgress, 'demo.prepare', 'Reading the tree once', () => prepareTree(options));
     const runs = new SuiteRun(options, modes);

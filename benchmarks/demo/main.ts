@@ -106,11 +106,13 @@ async function measure(
   const machines = await context.machines();
   const agent = await machines.agent(MACHINE);
   const workloads = runs === null ? WORKLOADS : WORKLOADS.map((workload) => withRuns(workload, runs));
-  const suite = await runSuite({ agent, tree, workloads, signal, onProgress });
+  const spec = status.spec ?? parseSpec({});
+  const cacheEnabled = spec.cache.enabled;
+  const suite = await runSuite({ agent, cacheEnabled, tree, workloads, signal, onProgress });
 
   const { process: hostProcess } = await machines.status(MACHINE);
   const rounds = runs ?? USUAL_BOOTS;
-  const start = await measureStart({ machines, paths, spec: status.spec ?? parseSpec({}), rounds, signal, onProgress });
+  const start = await measureStart({ machines, paths, spec, rounds, signal, onProgress });
   const command = await measureVersion(runs ?? USUAL_COMMANDS, signal);
   const hostProcessBytes = hostProcess?.memoryBytes ?? null;
   return {
