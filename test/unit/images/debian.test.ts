@@ -182,13 +182,15 @@ describe('mirrors', () => {
 });
 
 describe('signed indexes', () => {
-  const open = async (changes: (text: string) => string, now = Date.now() / 1000): Promise<unknown> => {
+  const open = async (changes: (text: string) => string, at?: number): Promise<unknown> => {
     const archive = await serveArchive({ trixie: { arm64: [{ name: 'a' }] } });
     let text = '';
     archive.fault('/dists/trixie/InRelease', (_, response, body) => {
       text = changes(body.toString());
       response.end(text);
     });
+    // A minute on: the archive's key was made just now, and a signature must not be older than its key.
+    const now = at ?? Math.max(Date.now(), Date.parse('2026-11-21T10:00:00Z')) / 1000 + 60;
     const options = { mirror: archive.url, keys: archive.keys, hostRoot: tmpdir(), downloads: tmpdir(), now };
     try {
       return await (await openArchive(options))('trixie').catch((error: unknown) => error);
@@ -196,10 +198,9 @@ describe('signed indexes', () => {
       await archive.close();
     }
   };
-  const later = Math.max(Date.now(), Date.parse('2026-11-21T10:00:00Z')) / 1000;
 
   it('are taken as they are', async () => {
-    expect(await open((text) => text, later)).toMatchObject({ name: 'trixie' });
+    expect(await open((text) => text)).toMatchObject({ name: 'trixie' });
   });
 
   it.each([
@@ -207,7 +208,7 @@ describe('signed indexes', () => {
     ['no signature', (text: string) => text.slice(0, text.indexOf('-----BEGIN PGP SIGNATURE'))],
     ['nothing', () => ''],
   ])('are refused with %s', async (_, changes) => {
-    expect(await open(changes, later)).toMatchObject({ code: 'E_VERIFY' });
+    expect(await open(changes)).toMatchObject({ code: 'E_VERIFY' });
   });
 
   it('are refused when they come from the future', async () => {
@@ -218,7 +219,7 @@ describe('signed indexes', () => {
     const keys = await loadArchiveKeys(path.join(tmpdir(), 'no-such-root'));
 
     await expect(
-      keys.verifyClearSigned('no message', { url: 'http://mirror.example', suite: 'trixie', now: later }),
+      keys.verifyClearSigned('no message', { url: 'http://mirror.example', suite: 'trixie', now: Date.now() / 1000 }),
     ).rejects.toMatchObject({ code: 'E_VERIFY' });
   });
 });
