@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { asRosettaVmError } from '../host/errors.ts';
+import { writeSynced } from '../host/files.ts';
 import { ignoreProgress, stage } from '../host/progress.ts';
 import { writeTar } from './archive/tar-write.ts';
 import { type Architecture, type ArchiveOptions, openArchive } from './debian/archive.ts';
@@ -14,7 +15,7 @@ import { fetchPackages } from './plan.ts';
 import { finishRoot, isReadToFinish, rootSkeleton } from './root/system.ts';
 import { rootTree } from './root/tree.ts';
 import { type Deb, unpackPackages } from './root/unpack.ts';
-import { discard, publish, withWorkspace, writeSynced } from './workspace.ts';
+import { discard, publish, withWorkspace } from './workspace.ts';
 
 /** Rises when the code makes something else of the same packages. */
 const FORMAT = 1;

@@ -2,6 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { asRosettaVmError, RosettaVmError } from '../host/errors.ts';
+import { writeSynced } from '../host/files.ts';
 import { ignoreProgress, stage } from '../host/progress.ts';
 import type { Entry } from './archive/entry.ts';
 import { writeTar } from './archive/tar-write.ts';
@@ -21,7 +22,7 @@ import { contentOf, type Deb, isFileOrVersion, unpackPackages } from './root/unp
 import { makeSbom } from './sbom.ts';
 import * as store from './store.ts';
 import { TRANSLATOR_SOURCES, writeTranslators } from './translators.ts';
-import { discard, publish, withWorkspace, writeSynced } from './workspace.ts';
+import { discard, publish, withWorkspace } from './workspace.ts';
 
 export interface BuildImageOptions extends Omit<ArchiveOptions, 'downloads'> {
   readonly store: ImageStore;

@@ -2,13 +2,14 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { asRosettaVmError, RosettaVmError } from '../host/errors.ts';
+import { writeSynced } from '../host/files.ts';
 import { type Architecture, type ArchiveOptions, openArchive } from './debian/archive.ts';
 import { compareVersions } from './debian/version.ts';
 import type { ImageStore } from './image.ts';
 import { TOOL_SUITE } from './packages.ts';
 import { fetchPackages } from './plan.ts';
 import { unpackPackages } from './root/unpack.ts';
-import { publish, withWorkspace, writeSynced } from './workspace.ts';
+import { publish, withWorkspace } from './workspace.ts';
 
 /** Tools by name, with their program in the package of the same name. They need glibc 2.34 or later and nothing else. */
 const TOOLS = { 'vhost-device-vsock': 'usr/bin/vhost-device-vsock' } as const;

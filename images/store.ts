@@ -7,8 +7,9 @@ import { mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'n
 import path from 'node:path';
 import { z } from 'zod';
 import { RosettaVmError } from '../host/errors.ts';
+import { syncFolder, writeSynced } from '../host/files.ts';
 import type { ImageRecord, ImageStore } from './image.ts';
-import { discard, syncFolder, writeSynced } from './workspace.ts';
+import { discard } from './workspace.ts';
 
 const ID = /^[0-9a-f]{16}$/;
 /** A name must not be mistaken for an id. */

@@ -10,8 +10,8 @@ import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { RVM_DIR, type TranslatorShareManifest } from '../guest/protocol.ts';
+import { writeSynced } from '../host/files.ts';
 import { replaceInterpreter, replaceString } from './elf.ts';
-import { writeSynced } from './workspace.ts';
 
 /** Where Debian's arm64 packages have them. */
 const LIBRARIES = 'usr/lib/aarch64-linux-gnu';

@@ -3,8 +3,9 @@
  * whole. What a dead process left is removed by the next one.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { syncFolder } from '../host/files.ts';
 
 const WORKSPACE = /^\.making-(\d+)-[0-9a-f]{8}$/;
 
@@ -56,27 +57,6 @@ export async function discard(target: string): Promise<void> {
       if (error.code !== 'ENOENT') throw error;
     });
   });
-}
-
-/** Writes a new file and waits until it is on the disk. */
-export async function writeSynced(file: string, data: string | Uint8Array, mode = 0o644): Promise<void> {
-  const handle = await open(file, 'wx', mode);
-  try {
-    await handle.writeFile(data);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Makes a rename or a new name inside `folder` durable. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /** Whether a process of this number exists, be it another user's. */

@@ -1,6 +1,6 @@
 /** `--trace`: every stage of a command with its time, as a table and as a file. */
 import path from 'node:path';
-import { writeWhole } from '../machine/files.ts';
+import { writeWhole } from '../files.ts';
 import type { ProgressSink } from '../progress.ts';
 import { version } from '../version.ts';
 import { formatDuration } from './format.ts';

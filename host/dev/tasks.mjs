@@ -44,11 +44,13 @@ export function run(root, program, args, env = process.env) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: root, stdio: 'inherit', env });
     const forward = (signal) => child.kill(signal);
-    process.on('SIGINT', forward);
+    // A terminal sends Ctrl-C to the child as well: forwarded, it would count as the second one, which ends at once.
+    const wait = () => {};
+    process.on('SIGINT', wait);
     process.on('SIGTERM', forward);
     child.once('error', reject);
     child.once('close', (code, signal) => {
-      process.off('SIGINT', forward);
+      process.off('SIGINT', wait);
       process.off('SIGTERM', forward);
       resolve(code ?? (signal === 'SIGINT' ? 130 : 143));
     });

@@ -4,10 +4,10 @@ import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { BootConfig } from '../../guest/protocol.ts';
 import { RosettaVmError } from '../errors.ts';
+import { readBounded, writeWhole } from '../files.ts';
 import { packageFile } from '../package-root.ts';
 import type { MachinePlan } from '../plan/plan.ts';
 import { version } from '../version.ts';
-import { readBounded, writeWhole } from './files.ts';
 
 /** A token is 256 random bits, new for every boot. */
 const TOKEN_BYTES = 32;

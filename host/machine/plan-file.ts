@@ -1,7 +1,7 @@
 /** The plan's way from `up` to the host process: a file in the machine's folder. */
 import { RosettaVmError } from '../errors.ts';
+import { readBounded, writeWhole } from '../files.ts';
 import type { MachinePlan } from '../plan/plan.ts';
-import { readBounded, writeWhole } from './files.ts';
 
 const MAX_PLAN_BYTES = 256 * 1024;
 

@@ -4,9 +4,9 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { RosettaVmError } from '../errors.ts';
+import { readBounded, writeWhole } from '../files.ts';
 import type { StatePaths } from '../paths.ts';
 import { MACHINE_NAME_PATTERN, type MachineSpec, parseSpec } from '../spec/spec.ts';
-import { readBounded, writeWhole } from './files.ts';
 import type { LastStop } from './machine.ts';
 
 /** Everything in a machine's folder, by its purpose. */

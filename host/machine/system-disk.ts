@@ -15,13 +15,13 @@ import type { ImageRecord } from '../../images/image.ts';
 import { deferred } from '../deferred.ts';
 import type { Driver, StopReason, VirtualMachine } from '../drivers/driver.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
+import { syncFolder } from '../files.ts';
 import { runtimeDirectory, type StatePaths } from '../paths.ts';
 import { makeSetupPlan, SYSTEM_DISK_BYTES } from '../plan/make-plan.ts';
 import { type ProgressSink, stage } from '../progress.ts';
 import type { MachineSpec } from '../spec/spec.ts';
 import { MIB } from '../spec/units.ts';
 import { growDisk } from './disks.ts';
-import { syncFolder } from './files.ts';
 import { hostFacts } from './host-facts.ts';
 import { lock } from './lock.ts';
 

@@ -9,7 +9,9 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { asRosettaVmError, RosettaVmError } from '../../host/errors.ts';
+import { syncFolder } from '../../host/files.ts';
 import { ignoreProgress, type ProgressSink } from '../../host/progress.ts';
+import { isAlive } from '../workspace.ts';
 import { fetchBody, type Pace, patientPace } from './http.ts';
 
 export interface Wanted {
@@ -209,15 +211,6 @@ async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
   while (offset < chunk.length) offset += (await handle.write(chunk, offset)).bytesWritten;
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 const ownParts = new Set<string>();
 let partCount = 0;
 
@@ -243,15 +236,6 @@ async function claimPart(target: string): Promise<{ readonly file: string; reado
     if (taken) break;
   }
   return { file: path.join(folder, mine), release };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 function mismatch(file: Wanted, url: string, why: string): RosettaVmError {
