@@ -10,6 +10,8 @@ export interface GuestSettings {
   readonly logFile: string;
   readonly dataDirectory: string;
   /** Mount point of the translator share. */
+  readonly translatorShareDirectory: string;
+  /** Where the share's copy in memory is, and where programs and containers see the translators. */
   readonly translatorDirectory: string;
   /** Where translated programs see the cache's folder. */
   readonly cacheMountPoint: string;
@@ -32,6 +34,7 @@ export const GUEST_SETTINGS: GuestSettings = {
   listeningPipe: '/run/rosetta-vm/listening',
   logFile: '/var/log/rosetta-vm/agent.log',
   dataDirectory: DATA_DIR,
+  translatorShareDirectory: '/run/rosetta-vm/translators',
   translatorDirectory: RVM_DIR,
   cacheMountPoint: `${RVM_DIR}-cache`,
   binfmtDirectory: '/proc/sys/fs/binfmt_misc',

@@ -15,6 +15,7 @@ const FLAGS = 'F';
 export const box64: Translator = {
   name: 'box64',
   cacheBackend: 'dynacache',
+  startsFrom: 'memory',
   find: (share) => findInManifest(share, 'box64'),
   binfmt: (found) => x86_64Entry('rvm-box64', found.interpreter, FLAGS),
   edits: (found, _config, cache) => ({

@@ -8,11 +8,11 @@ import type { FoundTranslator } from './translator.ts';
 type Row = TranslatorShareManifest['translators'][number];
 
 /** Finds `name` in `manifest.json`. Throws `E_NOT_FOUND` when it is not there, `E_INVALID` when the manifest is odd. */
-export async function findInManifest(shareDirectory: string, name: Row['name']): Promise<FoundTranslator> {
-  const file = path.join(shareDirectory, 'manifest.json');
+export async function findInManifest(directory: string, name: Row['name']): Promise<FoundTranslator> {
+  const file = path.join(directory, 'manifest.json');
   const row = parseRows(await readManifest(file), file).find((candidate) => candidate.name === name);
   if (row === undefined) throw notInShare(name, `${file} does not list it.`);
-  const interpreter = path.join(shareDirectory, row.program);
+  const interpreter = path.join(directory, row.program);
   await access(interpreter, constants.X_OK).catch((error: Error) => {
     throw notInShare(name, error.message);
   });

@@ -12,6 +12,7 @@ const FLAGS = 'POCF';
 export const qemu: Translator = {
   name: 'qemu',
   cacheBackend: 'none',
+  startsFrom: 'memory',
   find: (share) => findInManifest(share, 'qemu'),
   binfmt: (found) => x86_64Entry('rvm-qemu', found.interpreter, FLAGS),
   // The kernel holds the static program open (F), so no root needs to contain it.

@@ -15,6 +15,7 @@ export const ROSETTA_DAEMON = 'rosettad';
 export const rosetta: Translator = {
   name: 'rosetta',
   cacheBackend: 'rosettad',
+  startsFrom: 'share',
   find: async (share) => {
     const interpreter = path.join(share, PROGRAM);
     await access(interpreter, constants.X_OK).catch((error: Error) => {

@@ -3,16 +3,16 @@ import { mkdir } from 'node:fs/promises';
 import { RosettaVmError } from '../../host/errors.ts';
 import { type RunCommand, runOrThrow } from '../agent/command.ts';
 import type { PartLog } from '../agent/log.ts';
-import { isMountPoint } from '../agent/mounts.ts';
+import { isMountPoint, mountOptions } from '../agent/mounts.ts';
 import { applet, type GuestSettings } from '../agent/settings.ts';
 import type { CacheTarget } from '../cache/service.ts';
 import type { BootConfig, TranslatorName, TranslatorStatus } from '../protocol.ts';
 import { register } from './binfmt.ts';
 import { proveTranslation } from './proof.ts';
 import { TRANSLATORS } from './registry.ts';
-import type { CacheView, FoundTranslator, ProgramEdits } from './translator.ts';
+import type { CacheView, FoundTranslator, ProgramEdits, Translator } from './translator.ts';
 
-const MOUNT_TIMEOUT_MS = 30_000;
+const COMMAND_TIMEOUT_MS = 30_000;
 
 /** The cache, as far as a translator needs it. */
 export interface CacheOfTranslator {
@@ -73,8 +73,7 @@ export class TranslatorService {
   async #switchTo(name: TranslatorName): Promise<TranslatorStatus> {
     this.#status = { state: 'starting', wanted: name, removedHandlers: [] };
     try {
-      await this.#mountShare();
-      await this.#mountBinfmt();
+      await Promise.all([this.#mountShare(), this.#mountBinfmt()]);
       await this.#activate(name);
     } catch (error) {
       const reason = error instanceof RosettaVmError ? `${error.what} ${error.why}` : String(error);
@@ -86,12 +85,12 @@ export class TranslatorService {
 
   async #activate(name: TranslatorName): Promise<void> {
     const translator = TRANSLATORS[name];
-    const found = await translator.find(this.#settings.translatorDirectory);
+    const found = await translator.find(await this.#directoryOf(translator));
     // The data disk may be long in a check; programs can be translated before it is there.
     const attached = this.#cache.attach({
       backend: translator.cacheBackend,
       build: found.build,
-      shareDirectory: this.#settings.translatorDirectory,
+      shareDirectory: this.#settings.translatorShareDirectory,
       socketPath: this.#config.socketPath,
     });
     const entry = translator.binfmt(found, this.#config);
@@ -117,25 +116,35 @@ export class TranslatorService {
   }
 
   async #mountShare(): Promise<void> {
-    const { translatorDirectory } = this.#settings;
-    if (await isMountPoint(translatorDirectory)) return;
+    const { translatorShareDirectory } = this.#settings;
+    if (await isMountPoint(translatorShareDirectory)) return;
+    await mkdir(translatorShareDirectory, { recursive: true });
+    await this.#applet('mount', '-t', 'virtiofs', '-o', 'ro,nosuid,nodev', this.#config.tag, translatorShareDirectory);
+  }
+
+  /** The folder that a translator is started from, filled. */
+  async #directoryOf(translator: Translator): Promise<string> {
+    const { translatorShareDirectory, translatorDirectory } = this.#settings;
+    if (translator.startsFrom === 'share') return translatorShareDirectory;
+    const options = await mountOptions(translatorDirectory);
+    if (options?.has('ro')) return translatorDirectory;
+    // Still writable: an agent was ended while it copied.
+    if (options !== undefined) await this.#applet('umount', '-l', translatorDirectory);
     await mkdir(translatorDirectory, { recursive: true });
-    const options = ['-t', 'virtiofs', '-o', 'ro,nosuid,nodev'];
-    await runOrThrow(
-      this.#run,
-      applet(this.#settings, 'mount', ...options, this.#config.tag, translatorDirectory),
-      MOUNT_TIMEOUT_MS,
-    );
+    await this.#applet('mount', '-t', 'tmpfs', '-o', 'nosuid,nodev,mode=755', 'translators', translatorDirectory);
+    await this.#applet('cp', '-a', `${translatorShareDirectory}/.`, translatorDirectory);
+    await this.#applet('mount', '-o', 'remount,ro', translatorDirectory);
+    return translatorDirectory;
   }
 
   async #mountBinfmt(): Promise<void> {
     const { binfmtDirectory } = this.#settings;
     if (await isMountPoint(binfmtDirectory)) return;
-    await this.#run(applet(this.#settings, 'modprobe', 'binfmt_misc'), MOUNT_TIMEOUT_MS);
-    await runOrThrow(
-      this.#run,
-      applet(this.#settings, 'mount', '-t', 'binfmt_misc', 'binfmt_misc', binfmtDirectory),
-      MOUNT_TIMEOUT_MS,
-    );
+    await this.#run(applet(this.#settings, 'modprobe', 'binfmt_misc'), COMMAND_TIMEOUT_MS);
+    await this.#applet('mount', '-t', 'binfmt_misc', 'binfmt_misc', binfmtDirectory);
+  }
+
+  async #applet(name: string, ...args: string[]): Promise<void> {
+    await runOrThrow(this.#run, applet(this.#settings, name, ...args), COMMAND_TIMEOUT_MS);
   }
 }

@@ -32,8 +32,14 @@ export interface CacheView {
 export interface Translator {
   readonly name: TranslatorName;
   readonly cacheBackend: 'dynacache' | 'rosettad' | 'none';
-  /** Looks into the mounted share. Throws `E_NOT_FOUND` or `E_INVALID`. */
-  find(shareDirectory: string): Promise<FoundTranslator>;
+  /**
+   * Where its files are started from. `memory`: a copy of the share, because virtiofs drops a file's pages when it is
+   * opened again, so that every exec would read the translator through the device anew (under emulation 0.2 s of the
+   * 0.3 s that `true` needs). `share`: the share itself, for a translator that asks the device for its licence.
+   */
+  readonly startsFrom: 'share' | 'memory';
+  /** Looks for it in the folder that it starts from. Throws `E_NOT_FOUND` or `E_INVALID`. */
+  find(directory: string): Promise<FoundTranslator>;
   binfmt(found: FoundTranslator, config: BootConfig['translator']): BinfmtEntry;
   edits(found: FoundTranslator, config: BootConfig['translator'], cache: CacheView): ProgramEdits;
 }

@@ -32,13 +32,14 @@ export interface TestAgent extends AsyncDisposable {
 export async function temporarySettings(): Promise<{ directory: string; settings: GuestSettings }> {
   const directory = await mkdtemp(path.join(tmpdir(), 'rvm-agent-'));
   const at = (name: string): string => path.join(directory, name);
-  await Promise.all(['boot', 'run', 'data', 'rvm', 'binfmt'].map((name) => mkdir(at(name))));
+  await Promise.all(['boot', 'run', 'data', 'share', 'rvm', 'binfmt'].map((name) => mkdir(at(name))));
   const settings: GuestSettings = {
     bootDirectory: at('boot'),
     socket: at('agent.sock'),
     listeningPipe: at('listening'),
     logFile: at('log/agent.log'),
     dataDirectory: at('data'),
+    translatorShareDirectory: at('share'),
     translatorDirectory: at('rvm'),
     cacheMountPoint: at('rvm-cache'),
     binfmtDirectory: at('binfmt'),
