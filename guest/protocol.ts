@@ -145,7 +145,7 @@ export interface TranslatorStatus {
 
 export interface CacheStatus {
   readonly backend: 'dynacache' | 'rosettad' | 'none';
-  readonly state: 'on' | 'off' | 'failed';
+  readonly state: 'starting' | 'on' | 'off' | 'failed';
   readonly reason?: string;
 }
 

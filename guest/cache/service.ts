@@ -126,7 +126,7 @@ export class CacheService {
     if (this.#target === undefined) return { backend, state: 'off', reason: 'No translator is registered yet.' };
     if (backend === 'none') return { backend, state: 'off', reason: 'This translator keeps no translations.' };
     if (this.#failure !== undefined) return { backend, state: 'failed', reason: this.#failure };
-    if (!this.#attached) return { backend, state: 'off', reason: 'The data disk is not ready yet.' };
+    if (!this.#attached) return { backend, state: 'starting' };
     return { backend, state: this.#enabled ? 'on' : 'off' };
   }
 

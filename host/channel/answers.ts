@@ -23,7 +23,7 @@ const time = z.number().finite();
 
 const cacheStatus = z.object({
   backend: z.enum(['dynacache', 'rosettad', 'none']),
-  state: z.enum(['on', 'off', 'failed']),
+  state: z.enum(['starting', 'on', 'off', 'failed']),
   reason: text.exactOptional(),
 });
 

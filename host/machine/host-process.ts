@@ -200,14 +200,18 @@ class Owner {
   }
 }
 
-/** Resolves when the translator is ready or has failed: `status` tells which, programs of the guest run either way. */
+/**
+ * Resolves when the translator and its cache are ready or have failed: `status` tells which, programs of the guest run
+ * either way.
+ */
 async function waitForTranslator(agent: AgentClient, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + TRANSLATOR_TIMEOUT_MS;
   let health: Health;
   do {
     signal.throwIfAborted();
     health = await agent.health();
-    if (health.translator.state !== 'starting' && health.dataDisk.state !== 'mounting') return;
+    const { translator, cache, dataDisk } = health;
+    if (translator.state !== 'starting' && cache.state !== 'starting' && dataDisk.state !== 'mounting') return;
     await sleep(POLL_MS, undefined, { signal });
   } while (performance.now() < deadline);
   throw new RosettaVmError('E_TIMEOUT', {
