@@ -132,12 +132,17 @@ export interface TranslatorStatus {
     readonly name: TranslatorName;
     readonly version: string;
     readonly build: string;
+    /** What binfmt_misc starts: the router, or the translator itself. */
     readonly interpreter: string;
+    /** The translator's own program. */
+    readonly program: string;
     /** In the kernel's order, `POCF`. */
     readonly flags: string;
-    /** True when a tiny x86_64 program ran and its /proc/<pid>/exe was this interpreter. */
+    /** True when a tiny x86_64 program ran and its /proc/<pid>/exe was this program. */
     readonly proved: boolean;
   };
+  /** Translators that the router falls back to, in its order: for programs that `active` cannot run or is kept from. */
+  readonly fallbacks?: readonly { readonly name: TranslatorName; readonly version: string }[];
   /** binfmt_misc entries for the same magic that were found and removed. */
   readonly removedHandlers: readonly string[];
   readonly reason?: string;
@@ -199,6 +204,81 @@ export interface CachePruneResult {
 /** `PUT /v1/cache` with {@link CacheSwitchRequest}: off and on without a reboot (benchmarks, retries). */
 export interface CacheSwitchRequest {
   readonly enabled: boolean;
+}
+
+/** What a program can be kept from: a translator, or the cache alone. */
+export type DenyFrom = TranslatorName | 'cache';
+
+/** Names a program by its absolute path in its own root, by its build-id (hexadecimal), or by both: then both must fit. */
+export interface DenyKey {
+  readonly program?: string;
+  readonly buildId?: string;
+}
+
+/** One row of the deny list, which is on the data disk. */
+export interface DenyRow extends DenyKey {
+  readonly from: DenyFrom;
+  readonly reason: string;
+  /** Unix ms. */
+  readonly addedMs: number;
+}
+
+/**
+ * `GET /v1/cache/deny`. `POST /v1/cache/deny` with a {@link DenyAddRequest} and `POST /v1/cache/deny/remove` with a
+ * {@link DenyRemoveRequest} answer with the list as it then is. It counts from the next exec on.
+ */
+export interface DenyList {
+  readonly rows: readonly DenyRow[];
+}
+/** A row with the same key and `from` is replaced. */
+export interface DenyAddRequest extends DenyKey {
+  readonly from: DenyFrom;
+  readonly reason: string;
+}
+/** Removes every row with this key; without `from`, whatever it is kept from. `E_NOT_FOUND` when there is none. */
+export interface DenyRemoveRequest extends DenyKey {
+  readonly from?: DenyFrom;
+}
+/** Most rows of the deny list: the router reads all of them at every exec. */
+export const MAX_DENY_ROWS = 256;
+
+/**
+ * Why the router chose a translator. `default`: the first of the table. `libc`: the first cannot run a program that is
+ * static or of another C library. `isa`: it lacks an instruction set that the program says it needs. `deny`: the deny
+ * list. `environment`: ROSETTA_VM_TRANSLATOR. `failed`: the one that was chosen could not be started.
+ */
+export const CHOICE_REASONS = ['default', 'libc', 'isa', 'deny', 'environment', 'failed'] as const;
+export type ChoiceReason = (typeof CHOICE_REASONS)[number];
+
+/** `GET /v1/execs`: x86_64 programs that were started through the router since the translators were loaded. */
+export interface ExecCounts {
+  /** False where the translator is registered directly (rosetta): then nobody counts. */
+  readonly counted: boolean;
+  readonly translators: readonly {
+    readonly name: TranslatorName;
+    readonly execs: number;
+    readonly reasons: Readonly<Record<ChoiceReason, number>>;
+  }[];
+}
+
+/**
+ * `GET /v1/cache/activity?sinceMs=&untilMs=`, Unix ms of the guest's clock: which entries were written and which only
+ * read in that time. A process that writes an entry anew counts as new. An entry that was read again later counts for
+ * the later time alone, so ask soon after `untilMs`.
+ */
+export interface CacheActivity extends CacheStatus {
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  readonly newEntries: number;
+  readonly newBytes: number;
+  readonly reusedEntries: number;
+  /** Per program, most entries first; at most 1,000 rows. */
+  readonly programs: readonly {
+    readonly name: string;
+    readonly newEntries: number;
+    readonly newBytes: number;
+    readonly reusedEntries: number;
+  }[];
 }
 
 /** `PUT /v1/translator`: registers another translator of the share; answers {@link TranslatorStatus}. */

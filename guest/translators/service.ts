@@ -99,7 +99,7 @@ export class TranslatorService {
     if (removed.length > 0)
       this.#log.warn('Other handlers of x86_64 programs were removed.', { names: removed.join(' ') });
     const { version, build, interpreter } = found;
-    const active = { name, version, build, interpreter, flags: registered.flags, proved: false };
+    const active = { name, version, build, interpreter, program: interpreter, flags: registered.flags, proved: false };
     const proof = await proveTranslation(this.#settings.runDirectory, {
       ...this.#settings.environment,
       ...this.edits().env,

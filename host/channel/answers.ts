@@ -37,9 +37,14 @@ const translatorStatus = z.object({
       version: text,
       build: text,
       interpreter: text,
+      program: text,
       flags: text,
       proved: z.boolean(),
     })
+    .exactOptional(),
+  fallbacks: z
+    .array(z.object({ name: translatorName, version: text }))
+    .max(16)
     .exactOptional(),
   removedHandlers: z.array(text).max(1000),
   reason: text.exactOptional(),
