@@ -3,6 +3,7 @@
 import { chmod, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { build, context } from 'esbuild';
+import { buildGuestPrograms } from './guest-programs.mjs';
 
 /** Debian trixie's nodejs is 20.19; the package's floor is the same. */
 const TARGET = 'node20.19';
@@ -53,17 +54,34 @@ async function configurations(root) {
   };
 }
 
-/** Builds everything, or only the named parts (`host`, `machineHost`, `agent`). */
-export async function buildAll(root, only) {
+/**
+ * Builds everything, or only the named parts (`host`, `machineHost`, `agent`, `guestPrograms`). With `install` a missing
+ * compiler is installed where that can be done.
+ */
+export async function buildAll(root, { only, install = false } = {}) {
   const all = await configurations(root);
   const chosen = Object.entries(all).filter(([name]) => only === undefined || only.includes(name));
   if (only === undefined) await rm(path.join(root, 'dist'), { recursive: true, force: true });
   await Promise.all(chosen.map(([, options]) => build(options)));
-  await chmod(path.join(root, 'dist/rosetta-vm.js'), 0o755).catch(() => {});
+  if (only === undefined || only.includes('guestPrograms'))
+    X(path.join(root, 'dist/rosetta-vm.js'), 0o755).catch(() => {});
+}
+
+/** The library's own way to install packages of the host, from the bundle that was built a moment ago. */
+function installer(root) {
+  return async (packages) => {
+    const { installPackages } = await import(path.join(root, 'dist/index.js'));
+    await installPackages(packages, {
+      onProgress: (event) => {
+        if (event.kind === 'begin') process.stderr.write(`${event.title} …\n`);
+      },
+    });
+  };
 }
 
 /** Rebuilds on change until interrupted. */
 export async function watchAll(root) {
+  await buildGuestPrograms(root);
   const contexts = await Promise.all(Object.values(await configurations(root)).map((options) => context(options)));
   await Promise.all(contexts.map((one) => one.watch()));
   process.stderr.write('Watching; Ctrl-C ends it.\n');

@@ -15,11 +15,11 @@ export const tasks = {
   check: (root) => node(root, 'typescript/bin/tsc', ['--noEmit']),
   lint: (root, rest) => node(root, '@biomejs/biome/bin/biome', ['check', ...rest]),
   demo: async (root, rest) => {
-    await buildAll(root);
+    await buildAll(root, { install: true });
     return await run(root, process.execPath, [path.join(root, 'dist/demo.js'), ...rest]);
   },
   'vm:agent': async (root, rest) => {
-    await buildAll(root, ['agent']);
+    await buildAll(root, { only: ['agent', 'guestPrograms'] });
     return await run(root, process.execPath, [path.join(root, 'dist/rosetta-vm.js'), 'agent-restart', ...rest]);
   },
   'test:unit': (root, rest) => vitest(root, ['--project', 'unit', ...rest]),

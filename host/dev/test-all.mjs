@@ -14,7 +14,7 @@ const NEEDS_A_MAC = ['the Virtualization.framework driver', 'Rosetta itself (its
  * even when an earlier one failed. Arguments go to vitest.
  */
 export async function testAll(root, rest) {
-  await buildAll(root);
+  await buildAll(root, { install: true });
   const count = { passed: 0, failed: 0 };
   const check = async (title, work) => {
     const started = performance.now();
@@ -38,6 +38,7 @@ export async function testAll(root, rest) {
 const TEST_PROGRAMS = {
   'busybox-static': 'busybox',
   e2fsprogs: 'mkfs.ext4',
+  gcc: 'cc',
   procps: 'ps',
   'python3-minimal': 'python3',
   socat: 'socat',

@@ -14,7 +14,10 @@ const TOKEN_BYTES = 32;
 
 const MAX_CONFIG_BYTES = 64 * 1024;
 
-/** Writes the agent of this version and a new configuration into `folder`. */
+/** The guest's own programs, in the share's `bin`: what starts x86_64 programs. */
+const PROGRAMS = ['router'];
+
+/** Writes the agent of this version, its programs and a new configuration into `folder`. */
 export async function writeBootShare(folder: string, plan: MachinePlan): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const data = plan.disks.find(({ role }) => role === 'data');
@@ -38,19 +41,28 @@ export async function writeBootShare(folder: string, plan: MachinePlan): Promise
   await writeAgent(folder);
 }
 
-/** Copies this version's agent into the share: a running guest sees it, and takes it up when its agent restarts. */
+/**
+ * Copies this version's agent and its programs into the share: a running guest sees them, and takes them up when its
+ * agent restarts.
+ */
 export async function writeAgent(folder: string): Promise<void> {
-  const bundle = packageFile('dist/agent.cjs');
-  const content = await readFile(bundle).catch((error: unknown) => {
+  await mkdir(path.join(folder, 'bin'), { recursive: true, mode: 0o755 });
+  for (const name of PROGRAMS) await copyFromPackage(`dist/guest/${name}`, path.join(folder, 'bin', name), 0o755);
+  await copyFromPackage('dist/agent.cjs', path.join(folder, 'agent.cjs'), 0o644);
+}
+
+async function copyFromPackage(source: string, target: string, mode: number): Promise<void> {
+  const file = packageFile(source);
+  const content = await readFile(file).catch((error: unknown) => {
     throw new RosettaVmError('E_NOT_FOUND', {
-      what: 'The guest’s agent is not in this installation.',
-      why: `${bundle} cannot be read.`,
+      what: 'A part of the guest’s agent is not in this installation.',
+      why: `${file} cannot be read.`,
       fix: 'In a checkout run `npm run build`; otherwise install rosetta-vm anew.',
-      facts: { file: bundle },
+      facts: { file },
       cause: error,
     });
   });
-  await writeWhole(path.join(folder, 'agent.cjs'), content, 0o644);
+  await writeWhole(target, content, mode);
 }
 
 /** Token of the boot that the share was written for. Throws `E_CORRUPT`. */
