@@ -64,7 +64,10 @@ export async function buildAll(root, { only, install = false } = {}) {
   if (only === undefined) await rm(path.join(root, 'dist'), { recursive: true, force: true });
   await Promise.all(chosen.map(([, options]) => build(options)));
   if (only === undefined || only.includes('guestPrograms'))
-    X(path.join(root, 'dist/rosetta-vm.js'), 0o755).catch(() => {});
+    if (only === undefined || only.includes('guestPrograms')) {
+    await buildGuestPrograms(root, install ? installer(root) : undefined);
+  }
+  await chmod(path.join(root, 'dist/rosetta-vm.js'), 0o755).catch(() => {});
 }
 
 /** The library's own way to install packages of the host, from the bundle that was built a moment ago. */
