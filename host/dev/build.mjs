@@ -63,8 +63,7 @@ export async function buildAll(root, { only, install = false } = {}) {
   const chosen = Object.entries(all).filter(([name]) => only === undefined || only.includes(name));
   if (only === undefined) await rm(path.join(root, 'dist'), { recursive: true, force: true });
   await Promise.all(chosen.map(([, options]) => build(options)));
-  if (only === undefined || only.includes('guestPrograms'))
-    if (only === undefined || only.includes('guestPrograms')) {
+  if (only === undefined || only.includes('guestPrograms')) {
     await buildGuestPrograms(root, install ? installer(root) : undefined);
   }
   await chmod(path.join(root, 'dist/rosetta-vm.js'), 0o755).catch(() => {});
