@@ -49,6 +49,9 @@ export const DATA_DIR = '/data';
 /** Unix socket that socat forwards vsock connections to (mode 0600). */
 export const AGENT_SOCKET = '/run/rosetta-vm/agent.sock';
 
+/** Docker's socket in the guest. */
+export const ENGINE_SOCKET = '/run/docker.sock';
+
 export const EXEC_UPGRADE = 'rosetta-vm-exec';
 export const FORWARD_UPGRADE = 'rosetta-vm-forward';
 
@@ -73,6 +76,7 @@ export interface BootConfig {
     readonly preserveArgv0?: boolean;
   };
   readonly cache: { readonly enabled: boolean; readonly limitBytes: number };
+  readonly engine: { readonly enabled: boolean; readonly buildCacheBytes: number };
   readonly shares: readonly {
     readonly tag: string;
     readonly mountPoint: string;
@@ -121,6 +125,18 @@ export interface Health {
   };
   readonly translator: TranslatorStatus;
   readonly cache: CacheStatus;
+  readonly engine: EngineStatus;
+}
+
+/** Docker in the guest. Its log is `GET /v1/engine/log?follow=1`, as plain text. */
+export interface EngineStatus {
+  /** `failed`: it ended or never answered, and is started again after a while. `off`: the spec does without it. */
+  readonly state: 'starting' | 'ready' | 'failed' | 'off';
+  /** Docker's own; absent until it has answered. */
+  readonly version?: string;
+  /** How often this agent had to start it again. */
+  readonly restarts: number;
+  readonly reason?: string;
 }
 
 export interface TranslatorStatus {

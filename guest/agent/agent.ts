@@ -6,8 +6,10 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RosettaVmError } from '../../host/errors.ts';
 import { version } from '../../host/version.ts';
+import { DenyService } from '../cache/deny.ts';
 import { CacheService } from '../cache/service.ts';
 import { DataDisk } from '../data-disk.ts';
+import { Engine } from '../engine/engine.ts';
 import {
   type BootConfig,
   EXEC_UPGRADE,
@@ -25,7 +27,7 @@ import { forward } from './forward.ts';
 import { kernelRelease, memory, uptimeSeconds } from './health.ts';
 import { invalidRequest } from './http-error.ts';
 import { Log, type PartLog } from './log.ts';
-import { sendLogs } from './log-stream.ts';
+import { sendLogs, sendText } from './log-stream.ts';
 import { guestPower, type Power } from './power.ts';
 import * as requests from './requests.ts';
 import { type Call, createAgentServer, linkServer, type Routes, type UpgradeCall } from './server.ts';
@@ -108,7 +110,9 @@ class Guest {
   readonly #agentLog: PartLog;
   readonly #dataDisk: DataDisk;
   readonly #cache: CacheService;
+  readonly #deny: DenyService;
   readonly #translator: TranslatorService;
+  readonly #engine: Engine;
   readonly #programs = new RunningPrograms();
   #settled: Promise<void> = Promise.resolve();
 
@@ -121,15 +125,22 @@ class Guest {
     this.#agentLog = log.part('agent');
     this.#dataDisk = new DataDisk(config.dataDevice, settings, run, log.part('disk'));
     this.#cache = new CacheService(config.cache, settings, run, log.part('cache'));
-    this.#translator = new TranslatorService(config.translator, settings, this.#cache, run, log.part('translator'));
+    const publish = (): Promise<void> => this.#translator.publish();
+    this.#cache.onChange(publish);
+    this.#deny = new DenyService(settings.dataDirectory, publish, log.part('cache'));
+    const inputs = { cache: this.#cache, denied: () => this.#deny.list().rows };
+    this.#translator = new TranslatorService(config.translator, settings, inputs, run, log.part('translator'));
+    this.#engine = new Engine(config.engine, settings, run, log.part('engine'));
   }
 
   bringUp(): Promise<void> {
     const { run } = this.#system;
     const dataReady = this.#dataDisk.bringUp();
     this.#cache.useDisk(dataReady);
+    this.#engine.start(dataReady);
     this.#settled = Promise.all([
       this.#nameGuest(),
+      this.#deny.load(dataReady),
       this.#translator.bringUp(),
       mountShares(this.#config.shares, this.#settings, run, this.#log.part('share')),
       dataReady,
@@ -145,17 +156,28 @@ class Guest {
         'POST /v1/cache/verify': () => this.#cache.verify(),
         'POST /v1/cache/prune': ({ body }) => this.#cache.prune(requests.parsePruneRequest(body)),
         'PUT /v1/cache': ({ body }) => this.#cache.setEnabled(requests.parseCacheSwitch(body).enabled),
+        'GET /v1/cache/activity': ({ url }) => this.#cache.activity(requests.parseTimeSpan(url.searchParams)),
+        'GET /v1/cache/deny': () => this.#deny.list(),
+        'POST /v1/cache/deny': ({ body }) => this.#deny.add(requests.parseDenyAdd(body)),
+        'POST /v1/cache/deny/remove': ({ body }) => this.#deny.remove(requests.parseDenyRemove(body)),
+        'GET /v1/execs': () => this.#translator.execCounts(),
         'PUT /v1/translator': ({ body }) => this.#translator.use(requests.parseTranslatorSwitch(body).name),
         'POST /v1/time': ({ body }) => this.#keepTime(body),
         'GET /v1/logs': ({ url, response }) => sendLogs(this.#log, url.searchParams.get('follow') === '1', response),
-        'POST /v1/shutdown': (call) => this.#afterAnswer(call, 'The guest powers off.', () => this.#system.power.off()),
+        'GET /v1/engine/log': ({ url, response }) =>
+          sendText(this.#engine.log, url.searchParams.get('follow') === '1', response),
+        'POST /v1/shutdown': (call) =>
+          this.#afterAnswer(call, 'The guest powers off.', async () => {
+            await this.#engine.stop();
+            await this.#system.power.off();
+          }),
         'POST /v1/restart': (call) =>
           this.#afterAnswer(call, 'The agent restarts; running programs end with it.', () => this.#restart()),
       },
       upgrades: {
         [`GET /v1/exec ${EXEC_UPGRADE}`]: (call) => this.#exec(call),
         [`GET /v1/forward ${FORWARD_UPGRADE}`]: (call) =>
-          forward(call, requests.absolutePath(call.url.searchParams.get('path'), 'path')),
+          forward(call, requests.parseForwardTarget(call.url.searchParams)),
       },
     };
   }
@@ -163,6 +185,7 @@ class Guest {
   async close(): Promise<void> {
     this.#programs.killAll();
     await this.#settled;
+    await this.#engine.stop();
     await this.#cache.detach();
     await this.#log.flush();
   }
@@ -179,6 +202,7 @@ class Guest {
       dataDisk: await this.#dataDisk.health(),
       translator: this.#translator.status(),
       cache: this.#cache.status(),
+      engine: this.#engine.status(),
     };
   }
 
@@ -186,7 +210,7 @@ class Guest {
     const request = decodeExecRequest(call.headers['x-rvm-exec']);
     await checkFolders(request);
     await Promise.race([this.#settled, sleep(SETTLE_LIMIT_MS, undefined, { ref: false })]);
-    const command = execCommand(request, this.#translator.edits().env, this.#settings);
+    const command = execCommand(request, this.#translator.environment(), this.#settings);
     const { stdin, tty } = request;
     const options = { stdin, ...(tty === undefined ? {} : { tty }) };
     const context = {

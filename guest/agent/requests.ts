@@ -1,12 +1,18 @@
 /** What the host may ask, checked by hand (protocol.ts says why) and bounded. Everything here throws `E_INVALID`. */
-import type {
-  BootConfig,
-  CachePruneRequest,
-  CacheSwitchRequest,
-  ExecRequest,
-  TimeRequest,
-  TranslatorName,
-  TranslatorSwitchRequest,
+import {
+  type BootConfig,
+  type CachePruneRequest,
+  type CacheSwitchRequest,
+  type DenyAddRequest,
+  type DenyFrom,
+  type DenyKey,
+  type DenyRemoveRequest,
+  type DenyRow,
+  type ExecRequest,
+  MAX_DENY_ROWS,
+  type TimeRequest,
+  type TranslatorName,
+  type TranslatorSwitchRequest,
 } from '../protocol.ts';
 import { invalidRequest } from './http-error.ts';
 
@@ -81,12 +87,51 @@ export function parsePruneRequest(value: unknown): CachePruneRequest {
   };
 }
 
+/** Where a forward leads: a unix socket of the guest, or a TCP port of its loopback interface. */
+export type ForwardTarget = { readonly path: string } | { readonly port: number };
+
+/** `?path=/run/docker.sock` or `?port=8080`. */
+export function parseForwardTarget(query: URLSearchParams): ForwardTarget {
+  const port = query.get('port');
+  if (port === null) return { path: absolutePath(query.get('path'), 'path') };
+  return { port: integer(/^\d{1,5}$/.test(port) ? Number(port) : port, 'port', 1, 65_535) };
+}
+
 export function parseCacheSwitch(value: unknown): CacheSwitchRequest {
   return { enabled: boolean(record(value, 'body').enabled, 'enabled') };
 }
 
 export function parseTranslatorSwitch(value: unknown): TranslatorSwitchRequest {
   return { name: translatorName(record(value, 'body').name) };
+}
+
+export function parseDenyAdd(value: unknown): DenyAddRequest {
+  const fields = record(value, 'body');
+  return { ...denyKey(fields), from: denyFrom(fields.from), reason: text(fields.reason, 'reason') };
+}
+
+export function parseDenyRemove(value: unknown): DenyRemoveRequest {
+  const fields = record(value, 'body');
+  return { ...denyKey(fields), ...(fields.from === undefined ? {} : { from: denyFrom(fields.from) }) };
+}
+
+/** The deny list's file: on the data disk, so written by this agent, another version, or anybody in the guest. */
+export function parseDenyRows(value: unknown): DenyRow[] {
+  if (!Array.isArray(value) || value.length > MAX_DENY_ROWS) {
+    throw invalidRequest('deny list', `be a list of at most ${MAX_DENY_ROWS} rows`);
+  }
+  return value.map((row: unknown) => {
+    const addedMs = integer(record(row, 'row').addedMs, 'addedMs', 0, Number.MAX_SAFE_INTEGER);
+    return { ...parseDenyAdd(row), addedMs };
+  });
+}
+
+/** A time span in the query of `GET /v1/cache/activity`. */
+export function parseTimeSpan(query: URLSearchParams): { readonly sinceMs: number; readonly untilMs: number } {
+  const time = (name: string): number => integer(Number(query.get(name) ?? Number.NaN), name, 0, MAX_SAFE_TIME_MS);
+  const span = { sinceMs: time('sinceMs'), untilMs: time('untilMs') };
+  if (span.untilMs < span.sinceMs) throw invalidRequest('untilMs', 'not be before sinceMs');
+  return span;
 }
 
 /** `config.json` of the boot share. It comes from the host, but a mixed-up version must not be guessed at. */
@@ -98,6 +143,7 @@ export function parseBootConfig(value: unknown): BootConfig {
   }
   const translator = record(fields.translator, 'translator');
   const cache = record(fields.cache, 'cache');
+  const engine = record(fields.engine, 'engine');
   if (!Array.isArray(fields.shares)) throw invalidRequest('shares', 'be a list');
   return {
     schemaVersion: 1,
@@ -118,6 +164,10 @@ export function parseBootConfig(value: unknown): BootConfig {
     cache: {
       enabled: boolean(cache.enabled, 'cache.enabled'),
       limitBytes: integer(cache.limitBytes, 'cache.limitBytes', 0, Number.MAX_SAFE_INTEGER),
+    },
+    engine: {
+      enabled: boolean(engine.enabled, 'engine.enabled'),
+      buildCacheBytes: integer(engine.buildCacheBytes, 'engine.buildCacheBytes', 0, Number.MAX_SAFE_INTEGER),
     },
     shares: fields.shares.map((value: unknown) => {
       const share = record(value, 'share');
@@ -151,6 +201,25 @@ function terminal(value: unknown): NonNullable<ExecRequest['tty']> {
     throw invalidRequest('tty.term', 'be a terminal type such as xterm-256color');
   }
   return { ...parseWindowSize(value), term };
+}
+
+function denyKey({ program, buildId }: Fields): DenyKey {
+  if (program === undefined && buildId === undefined) throw invalidRequest('program', 'be given, or buildId');
+  // Each row is a line of the router's table.
+  if (program !== undefined && /\n/.test(absolutePath(program, 'program'))) {
+    throw invalidRequest('program', 'have no line ends');
+  }
+  if (buildId !== undefined && !(typeof buildId === 'string' && /^(?:[0-9a-f]{2}){1,32}$/.test(buildId))) {
+    throw invalidRequest('buildId', 'be 1 to 32 bytes in lower-case hexadecimal digits');
+  }
+  return {
+    ...(program === undefined ? {} : { program: program as string }),
+    ...(buildId === undefined ? {} : { buildId: buildId as string }),
+  };
+}
+
+function denyFrom(value: unknown): DenyFrom {
+  return value === 'cache' ? value : translatorName(value);
 }
 
 function translatorName(value: unknown): TranslatorName {

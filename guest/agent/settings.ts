@@ -1,5 +1,5 @@
 /** Where things are in the guest. Everything below the entry point takes them as a parameter, so tests choose others. */
-import { AGENT_SOCKET, BOOT_DIR, DATA_DIR, RVM_DIR } from '../protocol.ts';
+import { AGENT_SOCKET, BOOT_DIR, DATA_DIR, ENGINE_SOCKET, RVM_DIR } from '../protocol.ts';
 
 export interface GuestSettings {
   /** Boot share: `config.json`. */
@@ -22,6 +22,12 @@ export interface GuestSettings {
   readonly hostnameFile: string;
   /** Short-lived files: terminals, the proof program. */
   readonly runDirectory: string;
+  /** dockerd, with what stands before its arguments. */
+  readonly dockerd: readonly [string, ...string[]];
+  readonly dockerSocket: string;
+  readonly engineLogFile: string;
+  /** Where cgroup2 is mounted before containers can be. */
+  readonly cgroupDirectory: string;
   /** Put before the name of a program that is an applet of busybox in the guest; empty where it stands on its own. */
   readonly applets: readonly string[];
   /** PATH, HOME and the like of what exec starts; the translator's variables come on top. */
@@ -41,6 +47,12 @@ export const GUEST_SETTINGS: GuestSettings = {
   blockDirectory: '/sys/class/block',
   hostnameFile: '/proc/sys/kernel/hostname',
   runDirectory: '/run/rosetta-vm',
+  // Containers inherit the limits. Files: as systemd gives its services, the kernel's hard limit of 4096 is too few.
+  // Core dumps: none, unless a container asks; BuildKit probes with programs that crash.
+  dockerd: ['prlimit', '--nofile=1024:524288', '--core=0:', '--', 'dockerd'],
+  dockerSocket: ENGINE_SOCKET,
+  engineLogFile: '/var/log/rosetta-vm/engine.log',
+  cgroupDirectory: '/sys/fs/cgroup',
   applets: ['/bin/busybox'],
   environment: {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

@@ -2,13 +2,18 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type CacheActivity,
   type CachePruneRequest,
   type CachePruneResult,
   type CacheStats,
   type CacheStatus,
   type CacheSwitchRequest,
   type CacheVerifyResult,
+  type DenyAddRequest,
+  type DenyList,
+  type DenyRemoveRequest,
   EXEC_UPGRADE,
+  type ExecCounts,
   type ExecRequest,
   FORWARD_UPGRADE,
   type Health,
@@ -45,6 +50,13 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+export interface LogOptions {
+  /** Go on with what is added. */
+  readonly follow?: boolean | undefined;
+  /** Ends the log; what was to come is `E_ABORTED`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Every method opens a connection of its own. All throw `E_VM_FAILED` (no connection), `E_TIMEOUT`, `E_ABORTED`,
  * `E_PROTOCOL` (an answer that makes no sense), and the code of the agent's own error.
@@ -55,6 +67,17 @@ export interface AgentClient {
   cacheVerify(options?: CallOptions): Promise<CacheVerifyResult>;
   cachePrune(request: CachePruneRequest, options?: CallOptions): Promise<CachePruneResult>;
   cacheSwitch(request: CacheSwitchRequest, options?: CallOptions): Promise<CacheStatus>;
+  /** Between two times (Unix ms, the guest's clock): see {@link CacheActivity}. */
+  cacheActivity(
+    span: { readonly sinceMs: number; readonly untilMs: number },
+    options?: CallOptions,
+  ): Promise<CacheActivity>;
+  denyList(options?: CallOptions): Promise<DenyList>;
+  /** Throws `E_SIZE` when the list is full. */
+  denyAdd(request: DenyAddRequest, options?: CallOptions): Promise<DenyList>;
+  /** Throws `E_NOT_FOUND` when there is no such row. */
+  denyRemove(request: DenyRemoveRequest, options?: CallOptions): Promise<DenyList>;
+  execCounts(options?: CallOptions): Promise<ExecCounts>;
   translatorSwitch(request: TranslatorSwitchRequest, options?: CallOptions): Promise<TranslatorStatus>;
   time(request: TimeRequest, options?: CallOptions): Promise<TimeResult>;
   /** Resolves when the guest has agreed to power off. */
@@ -62,14 +85,16 @@ export interface AgentClient {
   /** Resolves when the agent has agreed to restart itself. */
   restart(options?: CallOptions): Promise<void>;
   /** The log so far, and with `follow` what is added to it, until the loop is left or `signal` aborts. */
-  logs(options?: {
-    readonly follow?: boolean | undefined;
-    readonly signal?: AbortSignal | undefined;
-  }): AsyncIterable<LogLine>;
+  logs(options?: LogOptions): AsyncIterable<LogLine>;
+  /** Docker's log in the same way, as text. */
+  engineLog(options?: LogOptions): AsyncIterable<Uint8Array>;
   /** Starts a program. One that cannot be started is an exit status with `error`, not a rejection. */
   exec(request: ExecRequest, options?: CallOptions): Promise<ExecSession>;
-  /** A raw stream to a unix socket of the guest. Throws `E_NOT_FOUND` when nothing listens there. */
-  forward(path: string, options?: CallOptions): Promise<Duplex>;
+  /**
+   * A raw stream to a unix socket of the guest, or to a TCP port of its loopback interface. Throws `E_NOT_FOUND` when
+   * nothing listens there.
+   */
+  forward(target: { readonly path: string } | { readonly port: number }, options?: CallOptions): Promise<Duplex>;
 }
 
 /** Makes a client; nothing is opened before a method is called. */
@@ -95,15 +120,30 @@ export function agentClient(address: Address): AgentClient {
     cachePrune: (request, options) =>
       send('POST', '/v1/cache/prune', request, answers.asCachePruneResult, options, LONG_LIMIT_MS),
     cacheSwitch: (request, options) => send('PUT', '/v1/cache', request, answers.asCacheStatus, options),
+    cacheActivity: ({ sinceMs, untilMs }, options) =>
+      get(
+        `/v1/cache/activity?sinceMs=${Math.floor(sinceMs)}&untilMs=${Math.ceil(untilMs)}`,
+        answers.asCacheActivity,
+        options,
+        LONG_LIMIT_MS,
+      ),
+    denyList: (options) => get('/v1/cache/deny', answers.asDenyList, options),
+    denyAdd: (request, options) => send('POST', '/v1/cache/deny', request, answers.asDenyList, options),
+    denyRemove: (request, options) => send('POST', '/v1/cache/deny/remove', request, answers.asDenyList, options),
+    execCounts: (options) => get('/v1/execs', answers.asExecCounts, options),
     translatorSwitch: (request, options) =>
       send('PUT', '/v1/translator', request, answers.asTranslatorStatus, options, LONG_LIMIT_MS),
     time: (request, options) => send('POST', '/v1/time', request, answers.asTimeResult, options),
     shutdown: (options) => send('POST', '/v1/shutdown', {}, nothing, options),
     restart: (options) => send('POST', '/v1/restart', {}, nothing, options),
     logs: (options) => readLogs(address, options),
+    engineLog: (options) => streamLog(address, '/v1/engine/log', options),
     exec: async (request, options) =>
       execSession(await switchTo('/v1/exec', EXEC_UPGRADE, { 'x-rvm-exec': encodeRequest(request) }, options)),
-    forward: (path, options) => switchTo(`/v1/forward?path=${encodeURIComponent(path)}`, FORWARD_UPGRADE, {}, options),
+    forward: (target, options) => {
+      const query = 'path' in target ? `path=${encodeURIComponent(target.path)}` : `port=${target.port}`;
+      return switchTo(`/v1/forward?${query}`, FORWARD_UPGRADE, {}, options);
+    },
   };
 }
 
@@ -145,17 +185,21 @@ function noAgent(timeoutMs: number, last: string, serialLog: string): RosettaVmE
   });
 }
 
-async function* readLogs(
-  address: Address,
-  { follow = false, signal = new AbortController().signal }: Parameters<AgentClient['logs']>[0] = {},
-): AsyncGenerator<LogLine> {
-  const path = follow ? '/v1/logs?follow=1' : '/v1/logs';
-  const answer = await openAnswer(address, { method: 'GET', path, signal });
+async function* readLogs(address: Address, options?: LogOptions): AsyncGenerator<LogLine> {
   const lines = new LineSplitter(MAX_LOG_LINE_BYTES, 'The agent');
+  for await (const chunk of streamLog(address, '/v1/logs', options)) {
+    for (const line of lines.push(chunk)) yield answers.asLogLine(answers.parseJson(line));
+  }
+}
+
+async function* streamLog(
+  address: Address,
+  path: string,
+  { follow = false, signal = new AbortController().signal }: LogOptions = {},
+): AsyncGenerator<Buffer> {
+  const answer = await openAnswer(address, { method: 'GET', path: follow ? `${path}?follow=1` : path, signal });
   try {
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
-      for (const line of lines.push(chunk)) yield answers.asLogLine(answers.parseJson(line));
-    }
+    yield* answer as AsyncIterable<Buffer>;
   } catch (error) {
     throw signal.aborted ? asRosettaVmError(new DOMException('', 'AbortError')) : error;
   } finally {

@@ -3,16 +3,21 @@
  * root, so what it says is no more trusted than a file from the network. Texts are bounded, unknown keys dropped.
  */
 import { z } from 'zod';
-import type {
-  CachePruneResult,
-  CacheStats,
-  CacheStatus,
-  CacheVerifyResult,
-  ExitStatus,
-  Health,
-  LogLine,
-  TimeResult,
-  TranslatorStatus,
+import {
+  type CacheActivity,
+  type CachePruneResult,
+  type CacheStats,
+  type CacheStatus,
+  type CacheVerifyResult,
+  CHOICE_REASONS,
+  type DenyList,
+  type ExecCounts,
+  type ExitStatus,
+  type Health,
+  type LogLine,
+  MAX_DENY_ROWS,
+  type TimeResult,
+  type TranslatorStatus,
 } from '../../guest/protocol.ts';
 import { RosettaVmError } from '../errors.ts';
 
@@ -66,6 +71,12 @@ const health = z.object({
   }),
   translator: translatorStatus,
   cache: cacheStatus,
+  engine: z.object({
+    state: z.enum(['starting', 'ready', 'failed', 'off']),
+    version: text.exactOptional(),
+    restarts: size,
+    reason: text.exactOptional(),
+  }),
 });
 
 const cacheStats = cacheStatus.extend({
@@ -82,6 +93,36 @@ const cacheStats = cacheStatus.extend({
 const cacheVerify = z.object({
   checked: size,
   corrupt: z.array(z.object({ entry: text, reason: text })),
+});
+
+const cacheActivity = cacheStatus.extend({
+  sinceMs: time,
+  untilMs: time,
+  newEntries: size,
+  newBytes: size,
+  reusedEntries: size,
+  programs: z.array(z.object({ name: text, newEntries: size, newBytes: size, reusedEntries: size })).max(1000),
+});
+
+const denyList = z.object({
+  rows: z
+    .array(
+      z.object({
+        program: text.exactOptional(),
+        buildId: text.exactOptional(),
+        from: z.enum([...translatorName.options, 'cache']),
+        reason: text,
+        addedMs: time,
+      }),
+    )
+    .max(MAX_DENY_ROWS),
+});
+
+const execCounts = z.object({
+  counted: z.boolean(),
+  translators: z
+    .array(z.object({ name: translatorName, execs: size, reasons: z.record(z.enum(CHOICE_REASONS), size) }))
+    .max(16),
 });
 
 const cachePrune = z.object({
@@ -118,6 +159,9 @@ export const asCacheStatus: Guard<CacheStatus> = guard('cache status', cacheStat
 export const asCacheStats: Guard<CacheStats> = guard('cache statistics', cacheStats);
 export const asCacheVerifyResult: Guard<CacheVerifyResult> = guard('result of the check', cacheVerify);
 export const asCachePruneResult: Guard<CachePruneResult> = guard('result of the pruning', cachePrune);
+export const asCacheActivity: Guard<CacheActivity> = guard('activity of the cache', cacheActivity);
+export const asDenyList: Guard<DenyList> = guard('deny list', denyList);
+export const asExecCounts: Guard<ExecCounts> = guard('counts of programs', execCounts);
 export const asTimeResult: Guard<TimeResult> = guard('result of setting the time', timeResult);
 export const asExitStatus: Guard<ExitStatus> = guard('exit status', exitStatus);
 export const asLogLine: Guard<LogLine> = guard('log line', logLine);

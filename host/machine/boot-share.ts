@@ -33,6 +33,7 @@ export async function writeBootShare(folder: string, plan: MachinePlan): Promise
       ...(plan.translator.rosettaSocketPath === undefined ? {} : { socketPath: plan.translator.rosettaSocketPath }),
     },
     cache: plan.cache,
+    engine: plan.engine,
     shares: plan.shares.flatMap(({ tag, mountPoint, readOnly }) =>
       mountPoint === null ? [] : [{ tag, mountPoint, readOnly }],
     ),

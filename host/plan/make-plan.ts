@@ -73,6 +73,7 @@ export function makePlan(spec: MachineSpec, host: HostFacts, machine: MachineFac
     shares: sharePlans(spec, machine, image),
     translator: { name: chooseTranslator(spec, host), tag: TRANSLATORS_TAG },
     cache: { enabled: spec.cache.enabled, limitBytes: spec.cache.limit },
+    engine: { enabled: spec.engine.enabled, buildCacheBytes: spec.engine.buildCache },
     vsock: { cid: machine.cid },
     network: { kind: 'nat', macAddress: machine.macAddress },
     machineIdentifier: machine.machineIdentifier,
@@ -108,6 +109,7 @@ export function makeSetupPlan(
     shares: [{ tag: IMAGE_TAG, path: image.directory, readOnly: true, mountPoint: null }],
     translator: { name: chooseTranslator(spec, host), tag: TRANSLATORS_TAG },
     cache: { enabled: false, limitBytes: 0 },
+    engine: { enabled: false, buildCacheBytes: 0 },
     vsock: { cid: setup.cid },
     network: { kind: 'nat', macAddress: SETUP_MAC_ADDRESS },
     machineIdentifier: SETUP_MACHINE_IDENTIFIER,
@@ -130,7 +132,12 @@ function systemDisk(directory: string): DiskPlan {
 
 /** Sockets of a machine. Throws `E_PATH_TOO_LONG`. */
 export function runtimePlan(directory: string): RuntimePlan {
-  const runtime = { directory, control: `${directory}/control.sock`, agent: `${directory}/agent.sock` };
+  const runtime = {
+    directory,
+    control: `${directory}/control.sock`,
+    agent: `${directory}/agent.sock`,
+    docker: `${directory}/docker.sock`,
+  };
   // The longest name that a driver puts there (drivers/qemu).
   for (const path of [runtime.control, runtime.agent, `${directory}/virtiofs-00.sock`]) checkSocketPath(path);
   return runtime;

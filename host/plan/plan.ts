@@ -38,6 +38,8 @@ export interface RuntimePlan {
   readonly control: string;
   /** Proxy to the agent's vsock port. */
   readonly agent: string;
+  /** Docker's socket, for the docker command line. */
+  readonly docker: string;
 }
 
 export interface MachinePlan {
@@ -60,6 +62,7 @@ export interface MachinePlan {
     readonly rosettaSocketPath?: string;
   };
   readonly cache: { readonly enabled: boolean; readonly limitBytes: number };
+  readonly engine: { readonly enabled: boolean; readonly buildCacheBytes: number };
   readonly vsock: { readonly cid: number };
   readonly network: { readonly kind: 'nat'; readonly macAddress: string };
   /** Base64 of VZGenericMachineIdentifier's dataRepresentation on a Mac; a UUID elsewhere. Persisted. */

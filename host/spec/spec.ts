@@ -49,6 +49,15 @@ export const specSchema = z
       })
       .prefault({})
       .describe('The translation cache'),
+    engine: z
+      .strictObject({
+        enabled: z.boolean().default(true).describe('Run Docker in the machine and show its socket on the host'),
+        buildCache: size('engine.buildCache')
+          .default(16 * GIB)
+          .describe('Over this size BuildKit drops what it used longest ago; default: 16 GiB'),
+      })
+      .prefault({})
+      .describe('Docker'),
     shares: z.array(share).max(16).default([]).describe('Host folders shown to the guest through virtiofs'),
     qemu: z
       .strictObject({
@@ -71,6 +80,8 @@ const MIN_MEMORY = 512 * MIB;
 const MIN_DISK = 1 * GIB;
 /** Less could not hold the translation of one larger program. */
 const MIN_CACHE = 1 * MIB;
+/** BuildKit keeps at least the layers of the build that runs. */
+const MIN_BUILD_CACHE = 1 * MIB;
 /** As far as a size can be meant seriously; what the host really has is for the plan to say. */
 const MAX_SIZE = 16 * 1024 * GIB;
 
@@ -85,6 +96,7 @@ export function parseSpec(input: unknown, source = 'the spec'): MachineSpec {
   checkSize('memory', spec.memory, MIN_MEMORY);
   checkSize('disk', spec.disk, MIN_DISK);
   checkSize('cache.limit', spec.cache.limit, MIN_CACHE);
+  checkSize('engine.buildCache', spec.engine.buildCache, MIN_BUILD_CACHE);
   return spec;
 }
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { qemuDriver } from '../../host/drivers/qemu/driver.ts';
 import { statePaths } from '../../host/paths.ts';
+import { runtimePlan } from '../../host/plan/make-plan.ts';
 import type { DiskPlan, MachinePlan } from '../../host/plan/plan.ts';
 import { MIB } from '../../host/spec/units.ts';
 import { findImage } from '../../images/index.ts';
@@ -37,11 +38,12 @@ export async function makeGuestPlan(panic = 0): Promise<MachinePlan> {
     shares: [{ tag: 'rvm-boot', path: path.join(directory, 'share'), readOnly: true, mountPoint: null }],
     translator: { name: 'box64', tag: 'rvm-translators' },
     cache: { enabled: false, limitBytes: 0 },
+    engine: { enabled: false, buildCacheBytes: 0 },
     vsock: { cid: TEST_CID },
     network: { kind: 'nat', macAddress: '52:54:00:12:34:56' },
     machineIdentifier: '00000000-0000-4000-8000-000000000002',
     serialLog: path.join(directory, 'serial.log'),
-    runtime: { directory: run, control: path.join(run, 'control.sock'), agent: path.join(run, 'agent.sock') },
+    runtime: runtimePlan(run),
     qemu: { accelerator: 'auto' },
   };
 }

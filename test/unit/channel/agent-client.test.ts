@@ -146,14 +146,14 @@ test('a forward is the other socket’s stream, with its half-close', async () =
     connection.on('end', () => connection.end(`heard ${heard}`));
   });
   onTestFinished(() => void server.close());
-  const stream: Duplex = await client.forward(target);
+  const stream: Duplex = await client.forward({ path: target });
   stream.end('all of it');
   expect(await text(stream)).toBe('heard all of it');
 });
 
 test('the agent’s own errors keep their code and their words', async () => {
   const { client, socket } = await realAgent();
-  await expect(client.forward('/no/such/socket')).rejects.toMatchObject({
+  await expect(client.forward({ path: '/no/such/socket' })).rejects.toMatchObject({
     code: 'E_NOT_FOUND',
     what: /no.such.socket/,
   });

@@ -101,4 +101,5 @@ export const HEALTH: Health = {
     removedHandlers: [],
   },
   cache: { backend: 'dynacache', state: 'on' },
+  engine: { state: 'ready', version: '26.1.5', restarts: 0 },
 };

@@ -34,11 +34,12 @@ export const plan: MachinePlan = {
   ],
   translator: { name: 'box64', tag: 'rvm-translators' },
   cache: { enabled: true, limitBytes: 1 << 30 },
+  engine: { enabled: true, buildCacheBytes: 1 << 30 },
   vsock: { cid: 42 },
   network: { kind: 'nat', macAddress: '52:54:00:00:00:42' },
   machineIdentifier: '00000000-0000-4000-8000-000000000042',
   serialLog: '/m/serial.log',
-  runtime: { directory: '/r', control: '/r/control.sock', agent: '/r/agent.sock' },
+  runtime: { directory: '/r', control: '/r/control.sock', agent: '/r/agent.sock', docker: '/r/docker.sock' },
   qemu: { accelerator: 'auto' },
 };
 

@@ -46,6 +46,10 @@ export async function temporarySettings(): Promise<{ directory: string; settings
     blockDirectory: at('block'),
     hostnameFile: at('hostname'),
     runDirectory: at('run'),
+    dockerd: [at('dockerd')],
+    dockerSocket: at('docker.sock'),
+    engineLogFile: at('log/engine.log'),
+    cgroupDirectory: '/proc',
     applets: [],
     environment: { PATH: process.env.PATH ?? '', HOME: directory },
   };
@@ -60,6 +64,7 @@ export const bootConfig: BootConfig = {
   dataDevice: '/dev/rvm-no-such-disk',
   translator: { name: 'box64', tag: 'rvm-translators' },
   cache: { enabled: true, limitBytes: 1024 * 1024 },
+  engine: { enabled: false, buildCacheBytes: 0 },
   shares: [],
 };
 

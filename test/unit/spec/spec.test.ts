@@ -11,6 +11,7 @@ test('an empty spec is a whole one', () => {
       image: 'default',
       translator: 'auto',
       cache: { enabled: true, limit: 4 * GIB },
+      engine: { enabled: true, buildCache: 16 * GIB },
       shares: [],
       qemu: { accelerator: 'auto' },
     });
