@@ -10,6 +10,7 @@ import { isMountPoint } from '../agent/mounts.ts';
 import { applet, type GuestSettings } from '../agent/settings.ts';
 import type {
   BootConfig,
+  CacheActivity,
   CachePruneRequest,
   CachePruneResult,
   CacheStats,
@@ -17,6 +18,7 @@ import type {
   CacheVerifyResult,
 } from '../protocol.ts';
 import type { CacheView } from '../translators/translator.ts';
+import { readActivity, type TimeSpan } from './activity.ts';
 import type { CacheBackend, CacheServer } from './cache.ts';
 import { dynacache } from './dynacache.ts';
 import { rosettad } from './rosettad.ts';
@@ -47,6 +49,7 @@ export class CacheService {
   readonly #run: RunCommand;
   readonly #log: PartLog;
   #enabled: boolean;
+  #listener: () => Promise<void> = () => Promise.resolve();
   #diskReady: Promise<boolean> = Promise.resolve(false);
   #target: CacheTarget | undefined;
   #attached = false;
@@ -71,6 +74,11 @@ export class CacheService {
     this.#diskReady = ready;
   }
 
+  /** Called, and waited for, whenever {@link view} may have changed. */
+  onChange(listener: () => Promise<void>): void {
+    this.#listener = listener;
+  }
+
   /** Makes the folder of a translator's build the current one, when the data disk is there. Never throws. */
   async attach(target: CacheTarget): Promise<void> {
     try {
@@ -90,6 +98,7 @@ export class CacheService {
       this.#fail(error);
     }
     if (this.#enabled) await this.#serve();
+    await this.#changed();
   }
 
   /** Ends the daemon and the watching, and lets go of the data disk. */
@@ -101,6 +110,8 @@ export class CacheService {
     this.#watcher?.close();
     this.#watcher = undefined;
     await this.#stopServing();
+    // Programs that start from now on must not write where the folder was.
+    await this.#changed();
     const { cacheMountPoint } = this.#settings;
     if (await isMountPoint(cacheMountPoint)) {
       // Lazily: a running program may still have a translation mapped.
@@ -112,6 +123,7 @@ export class CacheService {
     this.#enabled = enabled;
     if (enabled) await this.#serve();
     else await this.#stopServing();
+    await this.#changed();
     this.#log.info(enabled ? 'The cache is on.' : 'The cache is off.');
     return this.status();
   }
@@ -145,6 +157,14 @@ export class CacheService {
   /** Throws `E_STATE` when there is no cache. */
   async verify(): Promise<CacheVerifyResult> {
     return verify(this.#requireBackend(), this.#directory);
+  }
+
+  /** What was written and what was only read in a time span. */
+  async activity(span: TimeSpan): Promise<CacheActivity> {
+    const backend = this.#backend;
+    const none = { newEntries: 0, newBytes: 0, reusedEntries: 0, programs: [] };
+    const found = backend === undefined ? none : await readActivity(backend, this.#directory, span).catch(() => none);
+    return { ...this.status(), ...span, ...found };
   }
 
   /** Throws `E_STATE` when there is no cache. */
@@ -200,8 +220,11 @@ export class CacheService {
   async #mount(): Promise<void> {
     const { cacheMountPoint } = this.#settings;
     await mkdir(cacheMountPoint, { recursive: true });
-    const bind = applet(this.#settings, 'mount', '--bind', this.#directory, cacheMountPoint);
-    await runOrThrow(this.#run, bind, MOUNT_TIMEOUT_MS);
+    const mount = (...args: string[]): Promise<string> =>
+      runOrThrow(this.#run, applet(this.#settings, 'mount', ...args), MOUNT_TIMEOUT_MS);
+    await mount('--bind', this.#directory, cacheMountPoint);
+    // A use is seen by its access time. The data disk itself is mounted with noatime, so our own reading is not.
+    await mount('-o', 'remount,bind,strictatime,nosuid,nodev', cacheMountPoint);
   }
 
   #keepLimit(): void {
@@ -268,6 +291,12 @@ export class CacheService {
       await rm(folder, { recursive: true, force: true });
       this.#log.info('Translations of another build were removed.', { build: name, bytes });
     }
+  }
+
+  async #changed(): Promise<void> {
+    await this.#listener().catch((error: unknown) => {
+      this.#log.error('Programs were not told of the cache’s state.', { reason: String(error) });
+    });
   }
 
   #fail(error: unknown): void {

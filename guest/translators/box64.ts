@@ -1,28 +1,23 @@
 /** box64: glibc programs, with a cache of translations on disk (DynaCache, from 0.4). */
 import { cpus } from 'node:os';
-import { x86_64Entry } from './binfmt.ts';
 import { findInManifest } from './manifest.ts';
 import type { Translator } from './translator.ts';
-
-/**
- * Only F. P would hand box64 an extra argument that it takes for the program's. C and the O in it make the kernel leave
- * an open descriptor to the program (AT_EXECFD), which box64 neither uses nor closes, so every x86_64 process and its
- * children would start with a stray descriptor 3; what C gives, set-uid programs, box64 loses anyway at the next exec,
- * which it does itself.
- */
-const FLAGS = 'F';
 
 export const box64: Translator = {
   name: 'box64',
   cacheBackend: 'dynacache',
-  startsFrom: 'memory',
   find: (share) => findInManifest(share, 'box64'),
-  binfmt: (found) => x86_64Entry('rvm-box64', found.interpreter, FLAGS),
-  edits: (found, _config, cache) => ({
-    mounts: [
-      { path: found.interpreter.replace(/\/[^/]*$/, ''), readOnly: true },
-      { path: cache.mountPoint, readOnly: false },
-    ],
+  start: {
+    by: 'router',
+    calling: 'box64',
+    // It stands in for glibc: what does not use glibc's loader it cannot run.
+    libc: 'glibc',
+    // AVX2, BMI and FMA are translated; AVX-512 is not (docs/USAGE.md, BOX64_AVX).
+    isaLevel: 3,
+    withoutCache: { BOX64_DYNACACHE: '0' },
+  },
+  edits: (_found, _config, cache) => ({
+    mounts: cache.enabled ? [{ path: cache.mountPoint, readOnly: false }] : [],
     env: {
       // Without these box64 runs lscpu through /bin/sh, which in an x86_64 root is an x86_64 program: it starts box64,
       // which runs lscpu, without end (box64: src/os/sysinfo.c).

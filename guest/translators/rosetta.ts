@@ -15,7 +15,6 @@ export const ROSETTA_DAEMON = 'rosettad';
 export const rosetta: Translator = {
   name: 'rosetta',
   cacheBackend: 'rosettad',
-  startsFrom: 'share',
   find: async (share) => {
     const interpreter = path.join(share, PROGRAM);
     await access(interpreter, constants.X_OK).catch((error: Error) => {
@@ -25,10 +24,14 @@ export const rosetta: Translator = {
     // The programs cannot be asked for their version; the digest tells releases apart.
     return { name: 'rosetta', version: build.slice(0, 12), build, interpreter };
   },
-  // F: containers do not see the share. C (with O): sudo and other set-uid programs work. P, argv[0] as it was given:
-  // understood since macOS 14; before it the extra argument would reach the program.
-  binfmt: (found, config) =>
-    x86_64Entry('rvm-rosetta', found.interpreter, config.preserveArgv0 === true ? 'POCF' : 'OCF'),
+  // It learns of argv[0] from the kernel's AT_FLAGS, which a second exec would lose: no router in between.
+  start: {
+    by: 'kernel',
+    // F: containers do not see the share. C (with O): sudo and other set-uid programs work. P, argv[0] as it was given:
+    // understood since macOS 14; before it the extra argument would reach the program.
+    binfmt: (found, config) =>
+      x86_64Entry('rvm-rosetta', found.interpreter, config.preserveArgv0 === true ? 'POCF' : 'OCF'),
+  },
   edits: (_found, config, cache) => {
     if (!cache.enabled || config.socketPath === undefined) return { mounts: [], env: { ROSETTA_DISABLE_AOT: '1' } };
     // A container needs the socket alone: programs are sent as descriptors. A read-only mount still takes connections.

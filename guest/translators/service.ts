@@ -1,18 +1,30 @@
 /** Brings a translator up: mounts its share, registers it as the one handler of x86_64 programs, and proves it. */
 import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import { RosettaVmError } from '../../host/errors.ts';
+import { writeWhole } from '../../host/files.ts';
 import { type RunCommand, runOrThrow } from '../agent/command.ts';
 import type { PartLog } from '../agent/log.ts';
-import { isMountPoint, mountOptions } from '../agent/mounts.ts';
+import { isMountPoint } from '../agent/mounts.ts';
 import { applet, type GuestSettings } from '../agent/settings.ts';
 import type { CacheTarget } from '../cache/service.ts';
-import type { BootConfig, TranslatorName, TranslatorStatus } from '../protocol.ts';
-import { register } from './binfmt.ts';
+import { writeEdits } from '../engine/edits.ts';
+import type { BootConfig, DenyRow, ExecCounts, TranslatorName, TranslatorStatus } from '../protocol.ts';
+import { type BinfmtEntry, register, x86_64Entry } from './binfmt.ts';
+import { readExecCounts } from './exec-counts.ts';
+import { COUNTERS_FILE, ensureTranslatorFolder, ROUTER_FILE, TABLE_FILE } from './memory.ts';
 import { proveTranslation } from './proof.ts';
 import { TRANSLATORS } from './registry.ts';
+import { type RoutedTranslator, routerTable } from './router-table.ts';
 import type { CacheView, FoundTranslator, ProgramEdits, Translator } from './translator.ts';
 
 const COMMAND_TIMEOUT_MS = 30_000;
+
+/**
+ * All of them: P brings the router argv[0] as it was given, C the rights of set-uid programs, O (which C implies) the
+ * file of a program that may be executed but not read, F works in every root.
+ */
+const ROUTER_FLAGS = 'POCF';
 
 /** The cache, as far as a translator needs it. */
 export interface CacheOfTranslator {
@@ -20,27 +32,36 @@ export interface CacheOfTranslator {
   view(): CacheView;
 }
 
+/** What else decides how programs are started. */
+export interface TranslatorInputs {
+  readonly cache: CacheOfTranslator;
+  denied(): readonly DenyRow[];
+}
+
 export class TranslatorService {
   readonly #config: BootConfig['translator'];
   readonly #settings: GuestSettings;
-  readonly #cache: CacheOfTranslator;
+  readonly #inputs: TranslatorInputs;
   readonly #run: RunCommand;
   readonly #log: PartLog;
   #status: TranslatorStatus;
-  #found: FoundTranslator | undefined;
+  /** The one that was asked for first, then those that the router may fall back to. */
+  #found: readonly FoundTranslator[] = [];
   /** Switches wait for each other: the kernel's table is one. */
   #last: Promise<unknown> = Promise.resolve();
+  /** And so do the writers of the router's table: the last one must know the newest state. */
+  #published: Promise<void> = Promise.resolve();
 
   constructor(
     config: BootConfig['translator'],
     settings: GuestSettings,
-    cache: CacheOfTranslator,
+    inputs: TranslatorInputs,
     run: RunCommand,
     log: PartLog,
   ) {
     this.#config = config;
     this.#settings = settings;
-    this.#cache = cache;
+    this.#inputs = inputs;
     this.#run = run;
     this.#log = log;
     this.#status = { state: 'starting', wanted: config.name, removedHandlers: [] };
@@ -57,10 +78,19 @@ export class TranslatorService {
     return this.#status;
   }
 
-  /** What programs need, now. Nothing while no translator is registered. */
-  edits(): ProgramEdits {
-    if (this.#found === undefined) return { mounts: [], env: {} };
-    return TRANSLATORS[this.#found.name].edits(this.#found, this.#config, this.#cache.view());
+  /** What the environment of programs needs, now: nothing where the router sets it. */
+  environment(): Readonly<Record<string, string>> {
+    return this.#edits().env;
+  }
+
+  /** How many programs each translator was started for. */
+  async execCounts(): Promise<ExecCounts> {
+    if (!this.#isRouted) return { counted: false, translators: [] };
+    const file = path.join(this.#settings.translatorDirectory, COUNTERS_FILE);
+    return await readExecCounts(
+      file,
+      this.#found.map(({ name }) => name),
+    );
   }
 
   /** Makes `name` the translator. Throws what went wrong, and {@link status} says it too. */
@@ -68,6 +98,23 @@ export class TranslatorService {
     const next = this.#last.then(() => this.#switchTo(name));
     this.#last = next.catch(() => {});
     return next;
+  }
+
+  /** Tells the router and the runc shim what counts now; from the next exec and the next container on it does. */
+  publish(): Promise<void> {
+    const next = this.#published.then(() => this.#publish());
+    this.#published = next.catch(() => {});
+    return next;
+  }
+
+  async #publish(): Promise<void> {
+    const { translatorDirectory, runDirectory } = this.#settings;
+    if (this.#found.length === 0) return;
+    if (this.#isRouted) {
+      const table = routerTable(this.#routed(), this.#inputs.denied());
+      await writeWhole(path.join(translatorDirectory, TABLE_FILE), table, 0o644);
+    }
+    await writeEdits(runDirectory, this.#edits());
   }
 
   async #switchTo(name: TranslatorName): Promise<TranslatorStatus> {
@@ -85,34 +132,89 @@ export class TranslatorService {
 
   async #activate(name: TranslatorName): Promise<void> {
     const translator = TRANSLATORS[name];
-    const found = await translator.find(await this.#directoryOf(translator));
+    const [found, ...fallbacks] = await this.#find(translator);
     // The data disk may be long in a check; programs can be translated before it is there.
-    const attached = this.#cache.attach({
+    const attached = this.#inputs.cache.attach({
       backend: translator.cacheBackend,
       build: found.build,
       shareDirectory: this.#settings.translatorShareDirectory,
       socketPath: this.#config.socketPath,
     });
-    const entry = translator.binfmt(found, this.#config);
-    const { registered, removed } = await register(this.#settings.binfmtDirectory, entry);
-    this.#found = found;
+    this.#found = [found, ...fallbacks];
+    await this.publish();
+    const { registered, removed } = await register(this.#settings.binfmtDirectory, this.#entry(translator, found));
     if (removed.length > 0)
       this.#log.warn('Other handlers of x86_64 programs were removed.', { names: removed.join(' ') });
-    const { version, build, interpreter } = found;
-    const active = { name, version, build, interpreter, program: interpreter, flags: registered.flags, proved: false };
+    const { version, build, interpreter: program } = found;
+    const { interpreter, flags } = registered;
+    const started = {
+      active: { name, version, build, interpreter, program, flags, proved: false },
+      fallbacks: fallbacks.map((other) => ({ name: other.name, version: other.version })),
+      wanted: name,
+      removedHandlers: removed,
+    };
     const proof = await proveTranslation(this.#settings.runDirectory, {
       ...this.#settings.environment,
-      ...this.edits().env,
+      ...this.environment(),
+      // The program of the proof is static, which the router would give to another translator.
+      ...(this.#isRouted ? { ROSETTA_VM_TRANSLATOR: name } : {}),
     });
-    if (proof.executable !== interpreter || !proof.ran) {
+    if (proof.executable !== program || !proof.ran) {
       const reason = `A test program ran as ${proof.executable || 'nothing'} and ${proof.ran ? 'ended well' : 'failed'}.`;
-      this.#log.error('The translator is registered, but not proved.', { interpreter, reason });
-      this.#status = { state: 'failed', wanted: name, active, removedHandlers: removed, reason };
+      this.#log.error('The translator is registered, but not proved.', { program, reason });
+      this.#status = { ...started, state: 'failed', reason };
       return;
     }
-    this.#log.info('The translator is ready.', { name, version, interpreter, flags: registered.flags });
-    this.#status = { state: 'ready', wanted: name, active: { ...active, proved: true }, removedHandlers: removed };
+    this.#log.info('The translator is ready.', { name, version, interpreter, flags });
+    this.#status = { ...started, state: 'ready', active: { ...started.active, proved: true } };
     await attached;
+  }
+
+  /** The translator, then the others that the router can start; of these one that the share lacks is left out. */
+  async #find(translator: Translator): Promise<[FoundTranslator, ...FoundTranslator[]]> {
+    const { translatorShareDirectory, translatorDirectory } = this.#settings;
+    if (translator.start.by === 'kernel') return [await translator.find(translatorShareDirectory)];
+    await ensureTranslatorFolder(this.#settings, this.#run);
+    const first = await translator.find(translatorDirectory);
+    const others = Object.values(TRANSLATORS).filter((other) => other !== translator && other.start.by === 'router');
+    const found = await Promise.all(others.map((other) => other.find(translatorDirectory).catch(() => undefined)));
+    return [first, ...found.filter((other) => other !== undefined)];
+  }
+
+  #entry(translator: Translator, found: FoundTranslator): BinfmtEntry {
+    if (translator.start.by === 'kernel') return translator.start.binfmt(found, this.#config);
+    return x86_64Entry('rvm-router', path.join(this.#settings.translatorDirectory, ROUTER_FILE), ROUTER_FLAGS);
+  }
+
+  get #isRouted(): boolean {
+    return this.#routed().length > 0;
+  }
+
+  #routed(): RoutedTranslator[] {
+    return this.#found.flatMap((found) => {
+      const { start } = TRANSLATORS[found.name];
+      if (start.by !== 'router') return [];
+      return [{ name: found.name, program: found.interpreter, start, env: this.#editsOf(found).env }];
+    });
+  }
+
+  #editsOf(found: FoundTranslator): ProgramEdits {
+    return TRANSLATORS[found.name].edits(found, this.#config, this.#inputs.cache.view());
+  }
+
+  /** Of all translators together. */
+  #edits(): ProgramEdits {
+    const edits = this.#found.map((found) => this.#editsOf(found));
+    if (!this.#isRouted) return edits[0] ?? { mounts: [], env: {} };
+    const { translatorDirectory } = this.#settings;
+    return {
+      mounts: [
+        { path: translatorDirectory, readOnly: true },
+        { path: path.join(translatorDirectory, COUNTERS_FILE), readOnly: false },
+        ...edits.flatMap(({ mounts }) => mounts),
+      ],
+      env: {},
+    };
   }
 
   async #mountShare(): Promise<void> {
@@ -120,21 +222,6 @@ export class TranslatorService {
     if (await isMountPoint(translatorShareDirectory)) return;
     await mkdir(translatorShareDirectory, { recursive: true });
     await this.#applet('mount', '-t', 'virtiofs', '-o', 'ro,nosuid,nodev', this.#config.tag, translatorShareDirectory);
-  }
-
-  /** The folder that a translator is started from, filled. */
-  async #directoryOf(translator: Translator): Promise<string> {
-    const { translatorShareDirectory, translatorDirectory } = this.#settings;
-    if (translator.startsFrom === 'share') return translatorShareDirectory;
-    const options = await mountOptions(translatorDirectory);
-    if (options?.has('ro')) return translatorDirectory;
-    // Still writable: an agent was ended while it copied.
-    if (options !== undefined) await this.#applet('umount', '-l', translatorDirectory);
-    await mkdir(translatorDirectory, { recursive: true });
-    await this.#applet('mount', '-t', 'tmpfs', '-o', 'nosuid,nodev,mode=755', 'translators', translatorDirectory);
-    await this.#applet('cp', '-a', `${translatorShareDirectory}/.`, translatorDirectory);
-    await this.#applet('mount', '-o', 'remount,ro', translatorDirectory);
-    return translatorDirectory;
   }
 
   async #mountBinfmt(): Promise<void> {

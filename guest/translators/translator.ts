@@ -1,5 +1,5 @@
 /**
- * What a translator is to the rest of the guest: data and three small functions. Adding one is a file beside this one
+ * What a translator is to the rest of the guest: data and two or three small functions. Adding one is a file beside this one
  * and a row in registry.ts.
  */
 import type { BootConfig, TranslatorName } from '../protocol.ts';
@@ -12,7 +12,7 @@ export interface FoundTranslator {
   readonly version: string;
   /** Digest (hex) of everything that decides its output; keys the cache. */
   readonly build: string;
-  /** Absolute path that the kernel starts. */
+  /** Absolute path of its program. */
   readonly interpreter: string;
 }
 
@@ -29,17 +29,36 @@ export interface CacheView {
   readonly mountPoint: string;
 }
 
+/** How a translator comes to a program. */
+export type Start =
+  /**
+   * The kernel starts the router (guest/router/), which starts the translator: for each program the first that can run
+   * it. Only for translators that get all they need through a second exec.
+   *
+   * Their files are a copy of the share in memory, because virtiofs drops a file's pages when it is opened again, so
+   * that every exec would read the translator through the device anew (under emulation 0.2 s of the 0.3 s that `true`
+   * needs).
+   */
+  | {
+      readonly by: 'router';
+      /** How it is told the program's path and argv[0]. */
+      readonly calling: 'box64' | 'qemu';
+      /** Which programs it can run: those of glibc's loader, or every one. */
+      readonly libc: 'glibc' | 'any';
+      /** Highest level of the x86-64 psABI that it has the instructions of, 1 to 4. */
+      readonly isaLevel: number;
+      /** What keeps a single program from the cache. */
+      readonly withoutCache: Readonly<Record<string, string>>;
+    }
+  /** The kernel starts it itself, from the share: Rosetta asks the share's device for its licence. */
+  | { readonly by: 'kernel'; binfmt(found: FoundTranslator, config: BootConfig['translator']): BinfmtEntry };
+
 export interface Translator {
   readonly name: TranslatorName;
   readonly cacheBackend: 'dynacache' | 'rosettad' | 'none';
-  /**
-   * Where its files are started from. `memory`: a copy of the share, because virtiofs drops a file's pages when it is
-   * opened again, so that every exec would read the translator through the device anew (under emulation 0.2 s of the
-   * 0.3 s that `true` needs). `share`: the share itself, for a translator that asks the device for its licence.
-   */
-  readonly startsFrom: 'share' | 'memory';
+  readonly start: Start;
   /** Looks for it in the folder that it starts from. Throws `E_NOT_FOUND` or `E_INVALID`. */
   find(directory: string): Promise<FoundTranslator>;
-  binfmt(found: FoundTranslator, config: BootConfig['translator']): BinfmtEntry;
+  /** Beside the folder that it starts from. The router sets the variables by itself where they are absent. */
   edits(found: FoundTranslator, config: BootConfig['translator'], cache: CacheView): ProgramEdits;
 }
