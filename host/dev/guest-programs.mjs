@@ -13,6 +13,13 @@ const PROGRAMS = {
     'router/launch.c',
     'router/counters.c',
   ],
+  runc: [
+    'freestanding/start.c',
+    'engine/runc-shim/runc-shim.c',
+    'engine/runc-shim/bundle.c',
+    'engine/runc-shim/config.c',
+    'engine/runc-shim/json.c',
+  ],
 };
 
 /** No start files, no library, nothing that the compiler would take from one. */

@@ -14,8 +14,8 @@ const TOKEN_BYTES = 32;
 
 const MAX_CONFIG_BYTES = 64 * 1024;
 
-/** The guest's own programs, in the share's `bin`: what starts x86_64 programs. */
-const PROGRAMS = ['router'];
+/** The guest's own programs, in the share's `bin`: what starts x86_64 programs, and what stands before runc. */
+const PROGRAMS = ['router', 'runc'];
 
 /** Writes the agent of this version, its programs and a new configuration into `folder`. */
 export async function writeBootShare(folder: string, plan: MachinePlan): Promise<void> {

@@ -1,0 +1,14 @@
+/* A container's bundle, as runc is told of it (OCI runtime specification, bundle.md; runc-create(8), runc-run(8)). */
+#ifndef ROSETTA_VM_BUNDLE_H
+#define ROSETTA_VM_BUNDLE_H
+
+#include "../../freestanding/start.h"
+#include "../../freestanding/text.h"
+
+/* The bundle's folder when a container is about to be made, else NULL. */
+const char *bundle_of(const struct process *self);
+
+/* True when the container that `config` describes is one of x86_64 programs, or may be. */
+int is_x86_64_bundle(int bundle, struct text config);
+
+#endif

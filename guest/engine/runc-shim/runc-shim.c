@@ -1,0 +1,89 @@
+/*
+ * Stands before runc on dockerd's PATH, so in front of `docker run` and of BuildKit: gives containers of x86_64 programs
+ * what the translator needs, then becomes runc. It asks nobody, so it works while the agent does not; and whatever is
+ * odd leaves the container as it was, which then runs as well as it can without.
+ */
+#include "../../freestanding/linux.h"
+#include "../../freestanding/start.h"
+#include "../../freestanding/text.h"
+#include "bundle.h"
+#include "config.h"
+
+/* Written by the agent (guest/engine/edits.ts); unit tests choose other paths. */
+#ifndef EDITS_FILE
+#define EDITS_FILE "/run/rosetta-vm/engine/edits"
+#endif
+#ifndef RUNC
+/* Where Debian's package has it. */
+#define RUNC "/usr/sbin/runc"
+#endif
+
+static const char CONFIG[] = "config.json";
+static const char TEMPORARY[] = "config.json.rosetta-vm";
+
+enum {
+  MAX_EDITS_BYTES = 16 * 1024,
+  /* Docker's are about 20 KiB, most of it seccomp rules; a container with thousands of mounts has more. */
+  MAX_CONFIG_BYTES = 4 * 1024 * 1024,
+  STATUS_CANNOT_START = 126,
+};
+
+static char edits[MAX_EDITS_BYTES];
+static char config[MAX_CONFIG_BYTES];
+static char edited[MAX_CONFIG_BYTES + 2 * MAX_EDITS_BYTES];
+
+/* A file's bytes; of length 0 when it is not there, empty, or larger than the buffer. */
+static struct text read_file(int folder, const char *path, char *buffer, size_t size) {
+  struct text bytes = {buffer, 0};
+  int file = open_at(folder, path, O_RDONLY | O_CLOEXEC, 0);
+  if (file < 0) return bytes;
+  while (bytes.length < size) {
+    long length = read_at(file, buffer + bytes.length, size - bytes.length, (int64_t)bytes.length);
+    if (length <= 0) break;
+    bytes.length += (size_t)length;
+  }
+  close_file(file);
+  if (bytes.length == size) bytes.length = 0;
+  return bytes;
+}
+
+/*
+ * To another name, then renamed. Not synced: a bundle does not outlive the kernel that runs it. The mode is that of
+ * a file that may hold secrets, in the environment of the program.
+ */
+static void replace_config(int bundle, struct text text) {
+  int file = open_at(bundle, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0) return;
+  long written = 0;
+  while (text.length > 0 && (written = write_file(file, text.at, text.length)) > 0) {
+    text.at += written;
+    text.length -= (size_t)written;
+  }
+  close_file(file);
+  int renamed = -1;
+  if (text.length == 0) {
+    renamed = (int)syscall6(SYS_renameat2, bundle, (long)TEMPORARY, bundle, (long)CONFIG, 0, 0);
+  }
+  if (renamed < 0) syscall6(SYS_unlinkat, bundle, (long)TEMPORARY, 0, 0, 0, 0);
+}
+
+static void adapt(const char *path) {
+  int bundle = open_file(path, O_RDONLY);
+  if (bundle < 0) return;
+  struct text wanted = read_file(AT_FDCWD, EDITS_FILE, edits, sizeof edits);
+  struct text given = read_file(bundle, CONFIG, config, sizeof config);
+  if (wanted.length > 0 && given.length > 0 && is_x86_64_bundle(bundle, given)) {
+    size_t length = edit_config(given, wanted, edited, sizeof edited);
+    if (length > 0) replace_config(bundle, (struct text){edited, length});
+  }
+  close_file(bundle);
+}
+
+int start(const struct process *self) {
+  const char *bundle = bundle_of(self);
+  if (bundle != NULL) adapt(bundle);
+  execute(RUNC, self->argv, self->envp);
+  static const char message[] = "rosetta-vm: " RUNC " cannot be started.\n";
+  write_file(STDERR, message, sizeof message - 1);
+  return STATUS_CANNOT_START;
+}
