@@ -1,9 +1,9 @@
 /** An amd64 Debian tree on the guest's data disk: made once, for all later runs. */
-import { createReadStream } from 'node:fs';
 import { DATA_DIR } from '../guest/protocol.ts';
+import { runInGuest } from '../host/channel/guest-command.ts';
 import { type AgentClient, buildBaseRoot, type ProgressSink, type StatePaths } from '../host/index.ts';
 import { stage } from '../host/progress.ts';
-import { runInGuest } from './guest-command.ts';
+import { streamBaseRoot } from '../images/base-root.ts';
 
 export interface TreeOptions {
   readonly agent: AgentClient;
@@ -22,7 +22,6 @@ const ROOTS = `${DATA_DIR}/roots`;
 const LOOK_LIMIT_MS = 60_000;
 /** About 250 MB through an emulated machine. */
 const COPY_LIMIT_MS = 15 * 60_000;
-const CHUNK_BYTES = 1024 * 1024;
 const COPY_STAGE = 'guest.tree';
 
 /**
@@ -54,7 +53,7 @@ export async function ensureGuestTree(options: TreeOptions): Promise<string> {
   const tree = `${ROOTS}/${name}-${root.sha256.slice(0, 16)}`;
   if (await exists(agent, tree, signal)) return tree;
   await stage(onProgress, COPY_STAGE, 'Copying an amd64 Debian tree into the machine (once)', async () => {
-    const input = readCounted(root.archive, (doneBytes) =>
+    const input = streamBaseRoot(root, (doneBytes) =>
       onProgress({ kind: 'bytes', id: COPY_STAGE, doneBytes, totalBytes: root.bytes }),
     );
     await runInGuest(
@@ -74,13 +73,4 @@ async function exists(agent: AgentClient, folder: string, signal: AbortSignal): 
     { limitMs: LOOK_LIMIT_MS, signal },
   );
   return stdout.trim() === 'yes';
-}
-
-async function* readCounted(file: string, report: (doneBytes: number) => void): AsyncGenerator<Buffer> {
-  let done = 0;
-  for await (const chunk of createReadStream(file, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>) {
-    yield chunk;
-    done += chunk.length;
-    report(done);
-  }
 }

@@ -1,7 +1,8 @@
 /** One timed run of a workload in the guest. hyperfine does the timing, in the guest, so that nothing of the host counts. */
+
+import { runInGuest } from '../host/channel/guest-command.ts';
 import { shellQuote } from '../host/cli/format.ts';
 import type { AgentClient } from '../host/index.ts';
-import { runInGuest } from './guest-command.ts';
 import { type HyperfineResult, parseExport } from './hyperfine.ts';
 import { WORK_DIR, type Workload } from './workloads.ts';
 

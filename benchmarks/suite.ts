@@ -1,11 +1,11 @@
 /** Measures the workloads, one sample at a time, and throws away what did not do its work. */
 import { readFile } from 'node:fs/promises';
+import { runInGuest } from '../host/channel/guest-command.ts';
 import { formatDuration } from '../host/cli/format.ts';
 import { asRosettaVmError, RosettaVmError } from '../host/errors.ts';
 import type { AgentClient, ProgressSink, TranslatorName } from '../host/index.ts';
 import { packageFile } from '../host/package-root.ts';
 import { stage } from '../host/progress.ts';
-import { runInGuest } from './guest-command.ts';
 import { type HyperfineResult, mergeSamples } from './hyperfine.ts';
 import { type ActiveTranslator, ModeSwitch } from './modes.ts';
 import { takeSample } from './sample.ts';

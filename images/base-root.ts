@@ -1,4 +1,5 @@
 /** Debian trees for programs to run in, such as an x86_64 one with a compiler, as a reproducible tar archive. */
+import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
@@ -96,6 +97,21 @@ export async function buildBaseRoot(options: BaseRootOptions): Promise<BaseRoot>
   const made = await readBaseRoot(target);
   if (made !== null) return made;
   throw asRosettaVmError(new Error(`${target} vanished while it was being made`));
+}
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/** The archive's bytes, for a program's standard input; `report` hears how many have been taken. */
+export async function* streamBaseRoot(
+  { archive }: Pick<BaseRoot, 'archive'>,
+  report: (doneBytes: number) => void,
+): AsyncGenerator<Buffer> {
+  let done = 0;
+  for await (const chunk of createReadStream(archive, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>) {
+    yield chunk;
+    done += chunk.length;
+    report(done);
+  }
 }
 
 async function writeBaseRoot(

@@ -1,5 +1,6 @@
-/** `rosetta-vm image`: guest images. */
-import { Command } from 'commander';
+/** `rosetta-vm image`: guest images, and base images for Dockerfiles. */
+import { Command, Option } from 'commander';
+import type { Architecture } from '../../../images/debian/archive.ts';
 import { formatSize } from '../../spec/units.ts';
 import { confirm } from '../confirm.ts';
 import type { CommandContext } from '../context.ts';
@@ -12,6 +13,7 @@ export function imageCommand(context: CommandContext): Command {
     .summary('build, list and delete guest images')
     .description('Guest images: kernel, root file system and translators, built from verified Debian packages.')
     .addCommand(buildCommand(context))
+    .addCommand(baseCommand(context))
     .addCommand(listCommand(context))
     .addCommand(deleteCommand(context));
 }
@@ -41,6 +43,64 @@ function buildCommand(context: CommandContext): Command {
       context.print(`${context.style.bold(image.id)} is ready in ${image.directory}\n`);
     });
 }
+
+interface BaseFlags {
+  readonly machine: string;
+  readonly suite: string;
+  readonly arch: Architecture;
+  readonly packages: readonly string[];
+  readonly mirror?: string;
+}
+
+const BASE_EXAMPLES = `
+The image has the packages with all that they depend on, and Debian's base files; no maintainer script is run. It is
+for a Dockerfile's FROM where no registry is in reach. The same packages are downloaded and loaded once; delete
+roots/ in the downloads folder to get newer versions of them. In the machine,
+\`docker image ls --filter label=org.rosetta-vm.root\` lists what was made so.
+
+Examples:
+  rosetta-vm image base debian-gcc:trixie --packages gcc,make,libc6-dev,coreutils,dash
+  rosetta-vm image base tools --machine ci --arch arm64 --packages busybox-static`;
+
+function baseCommand(context: CommandContext): Command {
+  return new Command('base')
+    .summary('make a Docker image of Debian packages')
+    .description('Makes a Docker image out of Debian packages and loads it into a running machine.')
+    .argument('<name>', 'what to call it, such as debian-gcc:trixie')
+    .requiredOption('-p, --packages <names>', 'packages, with commas between; may be given again', packageList)
+    .option('-s, --suite <suite>', 'Debian suite to take them from', 'trixie')
+    .addOption(
+      new Option('-a, --arch <arch>', 'processor that its programs are for').choices(ARCHITECTURES).default('amd64'),
+    )
+    .option('-m, --machine <machine>', 'machine that gets it', 'default')
+    .addOption(mirrorOption())
+    .addOption(jsonOption())
+    .addHelpText('after', BASE_EXAMPLES)
+    .action(async (name: string, { machine, arch, ...flags }: BaseFlags) => {
+      const { makeBaseImage } = await library();
+      const image = await makeBaseImage({
+        ...flags,
+        name,
+        architecture: arch,
+        agent: await (await context.machines()).agent(machine),
+        store: context.paths,
+        signal: context.interrupts(),
+        onProgress: context.progress(),
+      });
+      context.endProgress();
+      if (context.json) return context.printJson([image]);
+      const size = `${image.packages.length} packages, ${formatSize(image.bytes)}`;
+      const where = `${image.loaded ? 'is' : 'was'} in ${machine}${image.loaded ? '' : ' already'}`;
+      context.print(`${context.style.bold(image.name)} (${image.platform}, ${size}) ${where}\n`);
+    });
+}
+
+const ARCHITECTURES: readonly Architecture[] = ['amd64', 'arm64'];
+
+const packageList = (text: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  ...text.split(/[\s,]+/).filter((name) => name !== ''),
+];
 
 function listCommand(context: CommandContext): Command {
   return new Command('list')

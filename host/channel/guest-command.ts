@@ -1,9 +1,9 @@
 /** Runs a program in the guest to its end, with its output and a time limit. */
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ExecRequest } from '../guest/protocol.ts';
-import { asRosettaVmError, RosettaVmError } from '../host/errors.ts';
-import type { AgentClient } from '../host/index.ts';
+import type { ExecRequest } from '../../guest/protocol.ts';
+import { asRosettaVmError, RosettaVmError } from '../errors.ts';
+import type { AgentClient } from './agent-client.ts';
 
 export interface CommandOptions {
   /** ms; the program is killed then. */
