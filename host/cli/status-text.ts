@@ -2,7 +2,7 @@
  * What a machine's state is in words; the same words in `up`, `status` and `list`. What the guest said of itself is made
  * printable here.
  */
-import type { CacheStats, CacheStatus, TranslatorStatus } from '../../guest/protocol.ts';
+import type { CacheStats, CacheStatus, EngineStatus, TranslatorStatus } from '../../guest/protocol.ts';
 import type { MachineStatus } from '../machine/machine.ts';
 import { formatSize } from '../spec/units.ts';
 import { count } from './format.ts';
@@ -10,13 +10,17 @@ import { printable } from './table.ts';
 
 /** Which translator the kernel really starts, and whether that was proved by running a program. */
 export function describeTranslator(translator: TranslatorStatus): string {
-  const { active, wanted, state, reason, removedHandlers } = translator;
+  const { active, wanted, state, reason, removedHandlers, fallbacks = [] } = translator;
   const lines: string[] = [];
   if (active === undefined) {
     lines.push(`${wanted}: ${state}${because(reason)}`);
   } else {
     const proof = active.proved ? 'proved by running an x86_64 program' : `not proved${because(reason)}`;
     lines.push(`${active.name} ${active.version}, ${proof}`);
+    if (fallbacks.length > 0) {
+      const others = fallbacks.map(({ name, version }) => `${name} ${version}`).join(', ');
+      lines.push(`for programs that it cannot run: ${others}`);
+    }
     if (active.name !== wanted) lines.push(`${wanted} was asked for${because(reason)}`);
   }
   if (removedHandlers.length > 0) lines.push(`removed other handlers: ${removedHandlers.join(', ')}`);
@@ -31,6 +35,14 @@ export function describeCache(cache: CacheStatus, stats: CacheStats | null = nul
   if (stats === null) return state;
   const { entries, bytes, limitBytes } = stats;
   return `${state}, ${count(entries, 'entry', 'entries')}, ${formatSize(bytes)} of ${formatSize(limitBytes)}`;
+}
+
+/** Docker's version and where it is reached. */
+export function describeEngine({ state, version, restarts, reason }: EngineStatus, host?: string): string {
+  if (state === 'off') return 'off';
+  const again = restarts === 0 ? '' : `, started again ${count(restarts, 'time', 'times')}`;
+  if (state !== 'ready') return printable(`${state}${because(reason)}${again}`);
+  return printable(`${version ?? 'ready'}${host === undefined ? '' : ` at ${host}`}${again}`);
 }
 
 /** The translator's name for `list`: a question mark when it was not proved. */

@@ -10,6 +10,7 @@ import { jsonOption, optionalMachineArgument, sizeOption } from '../options.ts';
 import { describeCache } from '../status-text.ts';
 import type { Style } from '../style.ts';
 import { renderFields, renderTable } from '../table.ts';
+import { denyCommand } from './cache-deny.ts';
 
 const PRUNE_EXAMPLES = `
 Corrupt entries always go. A program whose entry is gone is translated again
@@ -27,6 +28,7 @@ export function cacheCommand(context: CommandContext): Command {
     .addCommand(statsCommand(context))
     .addCommand(verifyCommand(context))
     .addCommand(pruneCommand(context))
+    .addCommand(denyCommand(context))
     .addCommand(switchCommand(context, 'on'))
     .addCommand(switchCommand(context, 'off'));
 }
