@@ -40,6 +40,8 @@ const EXIT_STATUS = {
   /** The agent in the guest answered with an error. */
   E_AGENT: 1,
   E_PROTOCOL: 1,
+  /** A step of a Docker build failed. */
+  E_BUILD: 1,
   E_EXEC: 125,
   E_INTERNAL: 1,
 } as const;
