@@ -2,12 +2,14 @@
 import { Command } from 'commander';
 import { version } from '../version.ts';
 import { agentRestartCommand } from './commands/agent-restart.ts';
+import { buildCommand } from './commands/build.ts';
 import { cacheCommand } from './commands/cache.ts';
 import { completeCommand, completionCommand } from './commands/completion.ts';
 import { configCommand } from './commands/config.ts';
 import { deleteCommand } from './commands/delete.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { downCommand } from './commands/down.ts';
+import { envCommand } from './commands/env.ts';
 import { execCommand } from './commands/exec.ts';
 import { imageCommand } from './commands/image.ts';
 import { listCommand } from './commands/list.ts';
@@ -37,9 +39,11 @@ export function createProgram(context: CommandContext): Command {
   program.commandsGroup('Machines:');
   for (const make of [
     upCommand,
+    buildCommand,
     execCommand,
     shellCommand,
     logsCommand,
+    envCommand,
     statusCommand,
     listCommand,
     downCommand,

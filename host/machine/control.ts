@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 import { deferred } from '../deferred.ts';
+import type { PublishedPort } from '../docker/ports.ts';
 import { RosettaVmError } from '../errors.ts';
 import type { ProgressEvent } from '../progress.ts';
 
@@ -29,6 +30,8 @@ export interface HostStatus {
   /** Unix ms. */
   readonly startedAt: number;
   readonly memoryBytes: number;
+  /** Absent from a host process of a version without Docker. */
+  readonly ports?: readonly PublishedPort[];
 }
 
 /** Answer of `agent`. */

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { dropContext } from '../docker/context.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import { runtimeDirectory, type StatePaths } from '../paths.ts';
 import { runtimePlan } from '../plan/make-plan.ts';
@@ -31,8 +32,9 @@ export async function bringDown(
 ): Promise<void> {
   await inspectMachine(paths, name);
   const folder = machineFolder(paths, name);
-  if (!(await isLocked(folder.hostLock))) return;
   const runtime = runtimePlan(runtimeDirectory(paths, name));
+  // A host process that was killed could not do it.
+  if (!(await isLocked(folder.hostLock))) return await dropContext(name, runtime.docker);
   try {
     const control = await connectControl(runtime.control, CONTROL_TIMEOUT_MS, ({ progress }) => onProgress(progress));
     if (control === null) throw unresponsive(name);
@@ -51,6 +53,7 @@ export async function bringDown(
     await writeLastStop(folder, { kind: 'requested', message, error: null, at: Date.now() });
   }
   if (!(await releasedWithin(folder, RELEASE_TIMEOUT_MS))) throw unresponsive(name);
+  await dropContext(name, runtime.docker);
 }
 
 async function releasedWithin(folder: MachineFolder, ms: number): Promise<boolean> {
@@ -109,6 +112,7 @@ export async function deleteMachine(paths: StatePaths, name: string, keepData: b
         facts: { name },
       });
     }
+    await dropContext(name, runtimePlan(runtimeDirectory(paths, name)).docker);
     if (keepData) await removeAllButData(folder);
     else await removeFolder(folder);
   } finally {

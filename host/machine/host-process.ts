@@ -6,8 +6,12 @@ import { mkdir, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AGENT_PORT, type Health } from '../../guest/protocol.ts';
 import { type AgentClient, agentClient, waitForAgent } from '../channel/agent-client.ts';
-import { proxyUnixSocket, type UnixProxy } from '../channel/unix-proxy.ts';
+import type { Listener } from '../channel/proxy.ts';
+import { proxyUnixSocket } from '../channel/unix-proxy.ts';
 import { deferred } from '../deferred.ts';
+import { dropContext } from '../docker/context.ts';
+import { PublishedPorts } from '../docker/ports.ts';
+import { forwardDocker } from '../docker/socket.ts';
 import type { Driver, StopReason, VirtualMachine } from '../drivers/driver.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import type { MachinePlan } from '../plan/plan.ts';
@@ -23,6 +27,9 @@ import { type MachineFolder, writeLastStop } from './record.ts';
 /** Emulated guests need half a minute; a hang is noticed after this, ms. */
 const AGENT_TIMEOUT_MS = 180_000;
 const TRANSLATOR_TIMEOUT_MS = 120_000;
+/** With many containers to take up again, a start of Docker is slow; the machine is of use before. */
+const ENGINE_TIMEOUT_MS = 120_000;
+const ENGINE_POLL_MS = 500;
 /** A health request of a guest that is busy starting, ms. */
 const POLL_MS = 250;
 /**
@@ -59,6 +66,9 @@ class Owner {
   readonly #abort = new AbortController();
   #phase: HostStatus['phase'] = 'starting';
   #machine: VirtualMachine | null = null;
+  #ports: PublishedPorts | null = null;
+  /** What listens on the host for the machine, the control socket apart. */
+  readonly #listeners: Listener[] = [];
   #stopRequested = false;
   /** Settled when the machine is ready, or is known never to be. */
   readonly #ready = deferred<void>();
@@ -95,7 +105,6 @@ class Owner {
   }
 
   async #live(driver: Driver, control: ControlServer, sink: ProgressSink): Promise<void> {
-    let proxy: UnixProxy | null = null;
     let ending: LastStop;
     try {
       const machine = await driver.create(this.#plan);
@@ -105,8 +114,10 @@ class Owner {
         this.#stopped.resolve(reason);
       });
       const agent = agentClient({ connect: () => machine.connect(AGENT_PORT), token: this.#token });
-      proxy = await proxyUnixSocket({ path: this.#plan.runtime.agent, connect: () => machine.connect(AGENT_PORT) });
+      const { runtime } = this.#plan;
+      this.#listeners.push(await proxyUnixSocket({ path: runtime.agent, connect: () => machine.connect(AGENT_PORT) }));
       await this.#start(machine, agent, sink);
+      if (this.#plan.engine.enabled) await this.#showDocker(agent, sink);
       this.#phase = 'running';
       this.#ready.resolve();
       const timekeeper = keepTime(agent);
@@ -125,7 +136,9 @@ class Owner {
     await this.#machine?.stop();
     this.#stopped.resolve({ kind: 'requested', message: 'It was stopped.' });
     await writeLastStop(this.#folder, ending);
-    await proxy?.close();
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    // Also when the guest went by itself: plain `docker` must not be left with a machine that is gone.
+    await dropContext(this.#plan.name, this.#plan.runtime.docker).catch(complain);
     await control.close();
     await rm(this.#plan.runtime.directory, { recursive: true, force: true });
   }
@@ -139,6 +152,17 @@ class Owner {
     await stage(sink, 'translator.wait', 'Registering the translator', () =>
       this.#orStopped(waitForTranslator(agent, signal)),
     );
+  }
+
+  /** Brings Docker's socket and the published ports to the host. A Docker that does not start is no machine that fails. */
+  async #showDocker(agent: AgentClient, sink: ProgressSink): Promise<void> {
+    this.#listeners.push(await forwardDocker(this.#plan.name, this.#plan.runtime.docker, agent));
+    await stage(sink, 'engine.wait', 'Starting Docker', () =>
+      this.#orStopped(waitForEngine(agent, this.#abort.signal)),
+    );
+    this.#ports = new PublishedPorts(agent);
+    this.#ports.start();
+    this.#listeners.push(this.#ports);
   }
 
   /** A machine that stops while something is awaited of it is the better explanation. */
@@ -156,7 +180,8 @@ class Owner {
   }
 
   #status(): HostStatus {
-    return { phase: this.#phase, startedAt: this.#startedAt, memoryBytes: process.memoryUsage.rss() };
+    const memoryBytes = process.memoryUsage.rss();
+    return { phase: this.#phase, startedAt: this.#startedAt, memoryBytes, ports: this.#ports?.list() ?? [] };
   }
 
   /** Each step has its time; the next is harder. Resolves when nothing runs any more. */
@@ -219,4 +244,17 @@ async function waitForTranslator(agent: AgentClient, signal: AbortSignal): Promi
     why: `After ${TRANSLATOR_TIMEOUT_MS / 1000} s the translator is ${health.translator.state} and the data disk ${health.dataDisk.state}.`,
     fix: 'Look at `rosetta-vm logs`, and try again.',
   });
+}
+
+/** Resolves when Docker is ready, has failed, or takes too long: `status` tells which. */
+async function waitForEngine(agent: AgentClient, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + ENGINE_TIMEOUT_MS;
+  while (performance.now() < deadline && (await agent.health({ signal })).engine.state === 'starting') {
+    await sleep(ENGINE_POLL_MS, undefined, { signal });
+  }
+}
+
+/** To host.log: nobody waits for what this process could still say. */
+function complain(error: unknown): void {
+  process.stderr.write(`${asRosettaVmError(error).message}\n`);
 }

@@ -38,6 +38,8 @@ export async function inspectMachine(paths: StatePaths, name: string): Promise<M
     health: null,
     translator: null,
     cache: null,
+    engine: null,
+    docker: null,
   };
   if (record === null) {
     if (dataDiskBytes === 0) throw notFound(name);
@@ -57,9 +59,9 @@ const described = (record: MachineRecord): Pick<MachineStatus, 'image' | 'spec' 
 
 async function liveState(paths: StatePaths, folder: MachineFolder): Promise<Partial<MachineStatus>> {
   if (!(await isLocked(folder.hostLock))) return { state: 'stopped', reason: await howItEnded(folder) };
-  const { control: socket } = runtimePlan(runtimeDirectory(paths, folder.name));
+  const runtime = runtimePlan(runtimeDirectory(paths, folder.name));
   try {
-    const control = await connectControl(socket, CONTROL_TIMEOUT_MS);
+    const control = await connectControl(runtime.control, CONTROL_TIMEOUT_MS);
     if (control === null) return await silent(folder, 'Its host process does not listen.');
     try {
       const host = await control.call('status', {}, CONTROL_TIMEOUT_MS);
@@ -69,7 +71,10 @@ async function liveState(paths: StatePaths, folder: MachineFolder): Promise<Part
         startedAt: host.startedAt,
         memoryBytes: host.memoryBytes,
       };
-      return { process, ...(await guestState(host, () => control.call('agent', {}, CONTROL_TIMEOUT_MS))) };
+      const guest = await guestState(host, () => control.call('agent', {}, CONTROL_TIMEOUT_MS));
+      const runsDocker = guest.engine !== undefined && guest.engine?.state !== 'off';
+      const docker = runsDocker ? { host: `unix://${runtime.docker}`, ports: host.ports ?? [] } : null;
+      return { process, ...guest, docker };
     } finally {
       control.close();
     }
@@ -91,7 +96,8 @@ async function guestState(
   try {
     const { socket, token } = await address();
     const health = await agentClient({ connect: () => connectUnix(socket), token }).health();
-    return { state: 'running', health, translator: health.translator, cache: health.cache };
+    const { translator, cache, engine } = health;
+    return { state: 'running', health, translator, cache, engine };
   } catch (error) {
     return { state: 'running', reason: `Its agent does not answer: ${asRosettaVmError(error).why}` };
   }

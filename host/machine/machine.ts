@@ -1,5 +1,6 @@
 /** What a machine looks like from outside: the shapes that the library returns and that `--json` prints. */
-import type { CacheStatus, Health, TranslatorStatus } from '../../guest/protocol.ts';
+import type { CacheStatus, EngineStatus, Health, TranslatorStatus } from '../../guest/protocol.ts';
+import type { PublishedPort } from '../docker/ports.ts';
 import type { MachinePlan } from '../plan/plan.ts';
 import type { MachineSpec } from '../spec/spec.ts';
 
@@ -44,6 +45,13 @@ export interface MachineStatus {
   readonly health: Health | null;
   readonly translator: TranslatorStatus | null;
   readonly cache: CacheStatus | null;
+  readonly engine: EngineStatus | null;
+  readonly docker: {
+    /** DOCKER_HOST for this machine, `unix://…`. */
+    readonly host: string;
+    /** What containers publish, and whether 127.0.0.1 of this host listens for it. */
+    readonly ports: readonly PublishedPort[];
+  } | null;
 }
 
 /** What `delete` would remove, or keep. */

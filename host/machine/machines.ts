@@ -9,6 +9,8 @@ export interface UpOptions {
   readonly onProgress?: ProgressSink | undefined;
   /** Debian mirror for building the image, when it does not exist yet. */
   readonly mirror?: string | undefined;
+  /** Make a docker context for the machine and select it, until the machine stops; default: leave docker's files alone. */
+  readonly dockerContext?: boolean | undefined;
 }
 
 export interface Machines {

@@ -2,7 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import type { ImageRecord } from '../../images/image.ts';
 import type { Driver } from '../drivers/driver.ts';
-import { RosettaVmError } from '../errors.ts';
+import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import { runtimeDirectory, type StatePaths } from '../paths.ts';
 import { type ImageFacts, makePlan, runtimePlan } from '../plan/make-plan.ts';
 import type { MachinePlan } from '../plan/plan.ts';
@@ -13,6 +13,7 @@ import { connectControl } from './control.ts';
 import { copyDisk, fileBytes, growDisk, occupiedBytes } from './disks.ts';
 import { removeAllButData } from './end.ts';
 import { hostFacts } from './host-facts.ts';
+import { inspectMachine } from './inspect.ts';
 import { isLocked, lock } from './lock.ts';
 import type { DryRun } from './machine.ts';
 import type { UpOptions } from './machines.ts';
@@ -57,7 +58,10 @@ export async function bringUp(
   });
   try {
     const before = await readRecord(folder);
-    if (await isLocked(folder.hostLock)) return await joinRunning(paths, name, spec, before, onProgress);
+    if (await isLocked(folder.hostLock)) {
+      await joinRunning(paths, name, spec, before, onProgress);
+      return await settleDocker(paths, name, options);
+    }
     const hadData = (await occupiedBytes(folder.dataDisk)) > 0;
     try {
       await start(paths, driver, folder, recordFor(name, spec, before), options);
@@ -65,8 +69,24 @@ export async function bringUp(
       await undo(folder, before, hadData);
       throw error;
     }
+    await settleDocker(paths, name, options);
   } finally {
     await held.release();
+  }
+}
+
+/** The machine runs: what is wrong with docker's own files is worth a note, not a failure. */
+async function settleDocker(paths: StatePaths, name: string, options: UpOptions): Promise<void> {
+  const { dockerContext = false, onProgress = ignoreProgress } = options;
+  if (!dockerContext || (await inspectMachine(paths, name)).docker === null) return;
+  const { docker: socket } = runtimePlan(runtimeDirectory(paths, name));
+  try {
+    const { selectContext } = await import('../docker/context.ts');
+    const { problem } = await selectContext(name, socket);
+    if (problem !== null) onProgress({ kind: 'note', message: `docker does not use ${name} by itself: ${problem}` });
+  } catch (error) {
+    const { what, why, fix } = asRosettaVmError(error);
+    onProgress({ kind: 'note', message: `${what} ${why} ${fix}` });
   }
 }
 

@@ -1,13 +1,14 @@
 /** `rosetta-vm status`: one machine, in full. */
 import { Command } from 'commander';
 import type { CacheStats } from '../../../guest/protocol.ts';
+import type { PublishedPort } from '../../docker/ports.ts';
 import type { MachineStatus } from '../../machine/machine.ts';
 import type { Machines } from '../../machine/machines.ts';
 import { formatSize } from '../../spec/units.ts';
 import type { CommandContext } from '../context.ts';
 import { formatDuration } from '../format.ts';
 import { jsonOption, optionalMachineArgument } from '../options.ts';
-import { describeCache, describeTranslator } from '../status-text.ts';
+import { describeCache, describeEngine, describeTranslator } from '../status-text.ts';
 import type { Style } from '../style.ts';
 import { renderFields } from '../table.ts';
 import { paintState } from './list.ts';
@@ -43,13 +44,15 @@ async function cacheStats(machines: Machines, name: string): Promise<CacheStats 
 
 /** The machine's fields, one a line, with times as of `nowMs`. */
 export function renderStatus(status: MachineStatus, stats: CacheStats | null, nowMs: number, style: Style): string {
-  const { name, state, reason, health, translator, cache, spec } = status;
+  const { name, state, reason, health, translator, cache, engine, docker, spec } = status;
   const fields: (readonly [string, string])[] = [];
   if (reason !== '') fields.push(['reason', reason]);
   if (translator !== null) fields.push(['translator', describeTranslator(translator)]);
   else if (spec !== null) fields.push(['translator', `${spec.translator}, when it runs`]);
   if (cache !== null) fields.push(['cache', describeCache(cache, stats)]);
   else if (spec !== null) fields.push(['cache', spec.cache.enabled ? 'on, when it runs' : 'off']);
+  if (engine !== null) fields.push(['docker', describeEngine(engine, docker?.host)]);
+  if (docker !== null && docker.ports.length > 0) fields.push(['ports', docker.ports.map(describePort).join('\n')]);
   if (health !== null) {
     const { totalBytes, availableBytes } = health.memory;
     fields.push(['memory', `${formatSize(totalBytes - availableBytes)} of ${formatSize(totalBytes)} in use`]);
@@ -66,6 +69,10 @@ export function renderStatus(status: MachineStatus, stats: CacheStats | null, no
   }
   fields.push(['folder', status.directory]);
   return `${style.bold(name)} is ${paintState(state, style)}\n${renderFields(fields, style.dim)}`;
+}
+
+function describePort({ port, problem }: PublishedPort): string {
+  return problem === null ? `127.0.0.1:${port}` : `${port}, not on this host: ${problem}`;
 }
 
 function describeDataDisk(disk: NonNullable<MachineStatus['health']>['dataDisk']): string {

@@ -9,7 +9,7 @@ import type { MachineSpec } from '../../spec/spec.ts';
 import type { CommandContext } from '../context.ts';
 import { shellQuote } from '../format.ts';
 import { jsonOption, mirrorOption, optionalMachineArgument, wholeNumber } from '../options.ts';
-import { describeCache, describeTranslator } from '../status-text.ts';
+import { describeCache, describeEngine, describeTranslator } from '../status-text.ts';
 import { renderTrace, TraceRecorder, writeTrace } from '../trace.ts';
 
 interface UpFlags {
@@ -21,6 +21,7 @@ interface UpFlags {
   readonly translator?: NonNullable<SpecOverrides['translator']>;
   readonly cache: boolean;
   readonly mirror?: string;
+  readonly dockerContext: boolean;
   readonly dryRun?: boolean;
   readonly trace?: boolean;
 }
@@ -61,6 +62,7 @@ export function upCommand(context: CommandContext): Command {
       ]),
     )
     .option('--no-cache', 'translate anew in every process')
+    .option('--no-docker-context', 'leave the docker command line’s contexts alone')
     .addOption(mirrorOption())
     .option('--dry-run', 'print the plan and the processes that would run; change nothing')
     .option('--trace', 'print every stage with its time, and keep that in the machine’s folder')
@@ -78,7 +80,12 @@ async function up(context: CommandContext, name: string, flags: UpFlags): Promis
   const signal = context.interrupts();
   const onProgress = both(context.progress(), recorder?.sink);
   try {
-    const status = await machines.up(name, spec, { signal, onProgress, mirror: flags.mirror });
+    const status = await machines.up(name, spec, {
+      signal,
+      onProgress,
+      mirror: flags.mirror,
+      dockerContext: flags.dockerContext,
+    });
     context.endProgress();
     report(context, status);
     if (recorder !== null) await showTrace(context, recorder, status.directory);
@@ -120,10 +127,11 @@ function report(context: CommandContext, status: MachineStatus): void {
     context.printJson([status]);
     return;
   }
-  const { name, translator, cache } = status;
+  const { name, translator, cache, engine, docker } = status;
   context.print(`${context.style.bold(name)} is ${status.state}\n`);
   if (translator !== null) context.print(`  translator  ${describeTranslator(translator)}\n`);
   if (cache !== null) context.print(`  cache       ${describeCache(cache)}\n`);
+  if (engine !== null) context.print(`  docker      ${describeEngine(engine, docker?.host)}\n`);
   context.hint(`Next: rosetta-vm shell ${name}, or rosetta-vm exec ${name} -- uname -m`);
 }
 

@@ -18,9 +18,9 @@ const valuesAt = async (line: string): Promise<string[]> => (await at(line)).can
 
 describe('what can come next', () => {
   test.each([
-    ['e', ['exec']],
+    ['e', ['exec', 'env']],
     ['cache st', ['stats']],
-    ['cache ', ['stats', 'verify', 'prune', 'on', 'off']],
+    ['cache ', ['stats', 'verify', 'prune', 'deny', 'on', 'off']],
     ['up ', ['ci', 'default']],
     ['status d', ['default']],
     ['translator ci ', ['box64', 'qemu', 'rosetta']],
@@ -99,7 +99,7 @@ test('bash completes commands, machines and files', async () => {
   expect(stdout.split('\n')).toEqual([
     'status',
     'build-1',
-    '--no-cache',
+    '--no-cache|--no-docker-context',
     'some file.yaml',
     'complete -F _rosetta_vm rosetta-vm',
     '',

@@ -1,0 +1,53 @@
+/** What the host process asks Docker (Docker Engine API): which ports are published, and when that changes. */
+import { type IncomingMessage, request } from 'node:http';
+import { z } from 'zod';
+import { ENGINE_SOCKET } from '../../guest/protocol.ts';
+import type { AgentClient } from '../channel/agent-client.ts';
+import { parseJson, protocolError } from '../channel/answers.ts';
+
+/** About a kilobyte a container. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+/** `ContainerList`, of which only the ports count. The guest is not trusted: a container could have replaced Docker. */
+const containers = z.array(
+  z.object({
+    Ports: z.array(z.object({ PublicPort: z.int().min(1).max(65_535).optional(), Type: z.string() })).nullish(),
+  }),
+);
+
+type Forwarding = Pick<AgentClient, 'forward'>;
+
+/** TCP ports that running containers publish, ascending. Throws what the agent's forward throws, or `E_PROTOCOL`. */
+export async function publishedPorts(agent: Forwarding, signal: AbortSignal): Promise<number[]> {
+  const answer = await get(agent, '/containers/json', signal);
+  let text = '';
+  for await (const piece of answer) {
+    text += String(piece);
+    if (text.length > MAX_ANSWER_BYTES) throw protocolError('Docker’s list of containers has no end.');
+  }
+  const parsed = containers.safeParse(parseJson(text));
+  if (!parsed.success) throw protocolError('Docker’s list of containers does not have the documented form.');
+  const ports = parsed.data
+    .flatMap(({ Ports: ports }) => ports ?? [])
+    .flatMap(({ PublicPort: port, Type: type }) => (type === 'tcp' && port !== undefined ? [port] : []));
+  return [...new Set(ports)].sort((a, b) => a - b);
+}
+
+/** Docker's events of containers that start or end, as they come: what is in them need not be looked at. */
+export function containerEvents(agent: Forwarding, signal: AbortSignal): Promise<IncomingMessage> {
+  const filters = { type: ['container'], event: ['start', 'die', 'pause', 'unpause'] };
+  return get(agent, `/events?filters=${encodeURIComponent(JSON.stringify(filters))}`, signal);
+}
+
+async function get(agent: Forwarding, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+  const stream = await agent.forward({ path: ENGINE_SOCKET }, { signal });
+  return await new Promise((resolve, reject) => {
+    const asked = request({ path, signal, headers: { Host: 'docker' }, createConnection: () => stream }, (answer) => {
+      if (answer.statusCode === 200) return resolve(answer);
+      answer.destroy();
+      reject(protocolError(`Docker answered ${path} with status ${answer.statusCode}.`));
+    });
+    asked.once('error', reject);
+    asked.end();
+  });
+}

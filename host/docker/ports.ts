@@ -1,0 +1,112 @@
+/**
+ * Published ports: what `docker run -p 8080:80` opens in the guest is listened for on 127.0.0.1 of the host, whatever
+ * address the container asked for, and only as long as the container runs. TCP only.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentClient } from '../channel/agent-client.ts';
+import { type Listener, listenAndJoin } from '../channel/proxy.ts';
+import { containerEvents, publishedPorts } from './api.ts';
+
+/** Events come in bursts: a start is several. */
+const SETTLE_MS = 50;
+/** After Docker, or the agent, has ended. */
+const RETRY_MS = 1_000;
+const LIST_LIMIT_MS = 15_000;
+
+export interface PublishedPort {
+  readonly port: number;
+  /** Why nothing listens for it on the host, such as another program that has the port; null when all is well. */
+  readonly problem: string | null;
+}
+
+export class PublishedPorts {
+  readonly #agent: AgentClient;
+  readonly #closed = new AbortController();
+  readonly #listeners = new Map<number, Listener>();
+  readonly #problems = new Map<number, string>();
+  #watching: Promise<void> = Promise.resolve();
+  #syncing: Promise<void> | null = null;
+  #changed = false;
+
+  constructor(agent: AgentClient) {
+    this.#agent = agent;
+  }
+
+  /** Begins to follow Docker. What is published shows in {@link list}. */
+  start(): void {
+    this.#watching = this.#watch();
+  }
+
+  list(): PublishedPort[] {
+    const open = [...this.#listeners.keys()].map((port) => ({ port, problem: null }));
+    const failed = [...this.#problems].map(([port, problem]) => ({ port, problem }));
+    return [...open, ...failed].sort((a, b) => a.port - b.port);
+  }
+
+  /** Listens for nothing any more. */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#watching;
+    await this.#syncing;
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#closed;
+    while (!signal.aborted) {
+      try {
+        const events = await containerEvents(this.#agent, signal);
+        this.#syncSoon();
+        for await (const _event of events) this.#syncSoon();
+      } catch {
+        // Docker or the agent is not there; both are supervised in the guest and come back. Meanwhile nothing closes:
+        // containers may outlive either.
+      }
+      await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  #syncSoon(): void {
+    this.#changed = true;
+    this.#syncing ??= this.#syncWhileChanged().finally(() => {
+      this.#syncing = null;
+    });
+  }
+
+  async #syncWhileChanged(): Promise<void> {
+    const { signal } = this.#closed;
+    while (this.#changed && !signal.aborted) {
+      this.#changed = false;
+      try {
+        await sleep(SETTLE_MS, undefined, { signal });
+        await this.#sync(
+          await publishedPorts(this.#agent, AbortSignal.any([signal, AbortSignal.timeout(LIST_LIMIT_MS)])),
+        );
+      } catch {
+        // The events end as well then, and the next ones begin with another look.
+      }
+    }
+  }
+
+  async #sync(wanted: readonly number[]): Promise<void> {
+    const gone = [...this.#listeners].filter(([port]) => !wanted.includes(port));
+    await Promise.all(gone.map(([, listener]) => listener.close()));
+    for (const [port] of gone) this.#listeners.delete(port);
+    this.#problems.clear();
+    for (const port of wanted) {
+      if (this.#listeners.has(port) || this.#closed.signal.aborted) continue;
+      try {
+        const listener = await listenAndJoin({ host: '127.0.0.1', port }, () => this.#agent.forward({ port }));
+        this.#listeners.set(port, listener);
+      } catch (error) {
+        this.#problems.set(port, problemOf(error as NodeJS.ErrnoException));
+      }
+    }
+  }
+}
+
+function problemOf({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'EADDRINUSE') return 'another program of this computer has it';
+  if (code === 'EACCES') return 'this user may not listen there: choose a port from 1024 on';
+  return message;
+}
