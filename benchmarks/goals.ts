@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { HyperfineResult } from './hyperfine.ts';
 import type { StartTimes } from './start.ts';
 import { median, ratio } from './statistics.ts';
+import { type BuildMode, type StepId, type StepTimes, stepMedian } from './step-times.ts';
 import type { VersionTimes } from './version-time.ts';
 import type { Mode } from './workloads.ts';
 
@@ -29,13 +30,14 @@ export type PromisedNumber = z.infer<typeof promisedNumberSchema>;
 
 export interface Measurements {
   readonly results: readonly HyperfineResult[];
+  readonly build: readonly StepTimes[];
   readonly start: StartTimes;
   readonly version: VersionTimes;
   /** Resident memory of the machine's host process, bytes. */
   readonly hostProcessBytes: number | null;
 }
 
-export function promisedNumbers({ results, start, version, hostProcessBytes }: Measurements): PromisedNumber[] {
+export function promisedNumbers({ results, build, start, version, hostProcessBytes }: Measurements): PromisedNumber[] {
   const faster = (workload: string, base: Mode) =>
     ratio(medianOf(results, workload, base), medianOf(results, workload, 'warm'));
   return [
@@ -44,6 +46,7 @@ export function promisedNumbers({ results, start, version, hostProcessBytes }: M
     judge('perl-warm', 'perl start: warm against no cache', '×', faster('perl-start', 'no-cache'), atLeast(2)),
     judge('gcc-qemu', 'gcc, 10 lines: warm against qemu-user', '×', faster('gcc-hello', 'qemu'), atLeast(3.5)),
     judge('lz-warm', 'gcc, 448 lines: warm against no cache', '×', faster('gcc-lz', 'no-cache'), null),
+    ...buildNumbers(build),
     judge(
       'agent-ready',
       'power-on to agent ready, against node as the first process',
@@ -68,6 +71,46 @@ export function promisedNumbers({ results, start, version, hostProcessBytes }: M
     ),
   ];
 }
+
+function buildNumbers(build: readonly StepTimes[]): PromisedNumber[] {
+  const against = (step: StepId, base: BuildMode, other: BuildMode = 'warm') =>
+    ratio(stepMedian(build, step, base), stepMedian(build, step, other));
+  return [
+    judge(
+      'build-configure',
+      'docker build, configure step: warm against no cache',
+      '×',
+      against('configure', 'no-cache'),
+      atLeast(1.5),
+    ),
+    judge(
+      'build-configure-qemu',
+      'docker build, configure step: warm against qemu-user',
+      '×',
+      against('configure', 'qemu'),
+      atLeast(2),
+    ),
+    judge('build-make', 'docker build, compile step: warm against no cache', '×', against('make', 'no-cache'), null),
+    judge('build-whole', 'docker build: warm against no cache', '×', against('whole', 'no-cache'), null),
+    judge(
+      'build-restarted',
+      'configure step after `down` and `up`, against warm',
+      '×',
+      against('configure', 'restarted'),
+      atMost(AS_WARM),
+    ),
+    judge(
+      'build-recreated',
+      'configure step after `delete --keep-data` and `up`, against warm',
+      '×',
+      against('configure', 'recreated'),
+      atMost(AS_WARM),
+    ),
+  ];
+}
+
+/** The translations are there again, the kernel's page cache is not. */
+const AS_WARM = 1.25;
 
 /** Median of a workload in a mode, seconds; null when it has no sample. */
 export function medianOf(results: readonly HyperfineResult[], workload: string, mode: Mode): number | null {

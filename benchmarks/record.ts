@@ -7,6 +7,7 @@ import { packageFile } from '../host/package-root.ts';
 import { promisedNumberSchema } from './goals.ts';
 import { hostDescriptionSchema } from './host-description.ts';
 import { hyperfineResultSchema } from './hyperfine.ts';
+import { stepTimesSchema } from './step-times.ts';
 
 const seconds = z.array(z.number()).readonly();
 
@@ -25,6 +26,8 @@ export const recordSchema = z.object({
   /** Samples that do not count. */
   rejected: z.array(z.object({ workload: z.string(), mode: z.string(), reason: z.string() })).readonly(),
   cache: z.array(z.object({ workload: z.string(), entries: z.number(), bytes: z.number() })).readonly(),
+  /** Steps of the Docker build; absent in records of versions that had none. */
+  build: z.array(stepTimesSchema).readonly().optional(),
   start: z.object({ agentReady: seconds, bareNode: seconds, hostWork: seconds }),
   command: z.object({ version: seconds, node: seconds }),
   numbers: z.array(promisedNumberSchema),

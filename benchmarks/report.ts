@@ -6,6 +6,7 @@ import { formatSize } from '../host/spec/units.ts';
 import { type Goal, medianOf, type PromisedNumber } from './goals.ts';
 import type { BenchmarkRecord } from './record.ts';
 import { ratio } from './statistics.ts';
+import { type BuildMode, describeStep, STEP_IDS, stepMedian } from './step-times.ts';
 import { type Mode, WORKLOADS } from './workloads.ts';
 
 const TIMES: readonly (readonly [title: string, mode: Mode])[] = [
@@ -30,6 +31,25 @@ function timeRows({ results, cache }: BenchmarkRecord): string[][] {
       ...TIMES.map(([, mode]) => formatValue(medianOf(results, id, mode), 's')),
       ...RATIOS.map(([, base]) => formatValue(ratio(medianOf(results, id, base), medianOf(results, id, 'warm')), '×')),
       used === undefined ? '-' : `${count(used.entries, 'file')}, ${formatSize(used.bytes)}`,
+    ];
+  });
+}
+
+const PERSISTENCE: readonly (readonly [title: string, mode: BuildMode])[] = [
+  ['after down, up', 'restarted'],
+  ['after delete, up', 'recreated'],
+];
+const STEP_TITLES = ['docker build', ...[...TIMES, ...RATIOS, ...PERSISTENCE].map(([title]) => title)];
+
+/** One row a step of the Docker build; none when it was not built. */
+function stepRows({ build = [] }: BenchmarkRecord): string[][] {
+  return STEP_IDS.filter((step) => build.some((one) => one.step === step && one.mode === 'warm')).map((step) => {
+    const seconds = (mode: BuildMode) => stepMedian(build, step, mode);
+    return [
+      describeStep(step),
+      ...TIMES.map(([, mode]) => formatValue(seconds(mode), 's')),
+      ...RATIOS.map(([, base]) => formatValue(ratio(seconds(base), seconds('warm')), '×')),
+      ...PERSISTENCE.map(([, mode]) => formatValue(seconds(mode), 's')),
     ];
   });
 }
@@ -87,10 +107,13 @@ function describeRuns(results: BenchmarkRecord['results']): string {
 export function renderReport(record: BenchmarkRecord, style: Style = PLAIN): string {
   const right = (title: string) => ({ title, align: 'right' as const });
   const [first = '', ...others] = TIME_TITLES;
+  const [step = '', ...stepOthers] = STEP_TITLES;
+  const steps = stepRows(record);
   const [promised = '', measured = '', goal = '', verdict = ''] = NUMBER_TITLES;
   const paint = (cell: string): string => (cell === 'met' ? style.green(cell) : style.red(cell));
   return [
     renderTable([{ title: first }, ...others.map(right)], timeRows(record)),
+    ...(steps.length === 0 ? [] : [renderTable([{ title: step }, ...stepOthers.map(right)], steps)]),
     `${describeRun(record)
       .map((line) => `${line}\n`)
       .join('')}`,
@@ -100,8 +123,10 @@ export function renderReport(record: BenchmarkRecord, style: Style = PLAIN): str
 
 /** What stands in the README between {@link MARKERS}. */
 export function renderMarkdown(record: BenchmarkRecord): string {
+  const steps = stepRows(record);
   return [
     markdownTable(TIME_TITLES, timeRows(record)),
+    ...(steps.length === 0 ? [] : [markdownTable(STEP_TITLES, steps)]),
     describeRun(record).join(' '),
     markdownTable(NUMBER_TITLES, numberRows(record)),
     `Measured on ${record.date.slice(0, 10)} with \`npm run demo\`.`,

@@ -6,6 +6,7 @@ import { ensureHost } from '../../host/doctor/index.ts';
 import { asRosettaVmError } from '../../host/errors.ts';
 import { writeWhole } from '../../host/files.ts';
 import { type MachineSpec, type MachineStatus, type Machines, parseSpec, version } from '../../host/index.ts';
+import { measureDockerBuild } from '../docker-build.ts';
 import { promisedNumbers } from '../goals.ts';
 import { ensureGuestTree } from '../guest-tree.ts';
 import { describeThisHost } from '../host-description.ts';
@@ -96,7 +97,7 @@ async function prepareTree(context: CommandContext, { mirror }: DemoOptions): Pr
 
 async function measure(
   context: CommandContext,
-  { runs }: DemoOptions,
+  { runs, quick, mirror }: DemoOptions,
   status: MachineStatus,
   tree: string,
 ): Promise<BenchmarkRecord> {
@@ -109,12 +110,14 @@ async function measure(
   const spec = status.spec ?? parseSpec({});
   const cacheEnabled = spec.cache.enabled;
   const suite = await runSuite({ agent, cacheEnabled, tree, workloads, signal, onProgress });
+  const around = { machines, paths, spec, signal, onProgress };
+  const builds = await measureDockerBuild({ ...around, machine: MACHINE, quick, mirror });
 
   const { process: hostProcess } = await machines.status(MACHINE);
   const rounds = runs ?? USUAL_BOOTS;
-  const start = await measureStart({ machines, paths, spec, rounds, signal, onProgress });
+  const start = await measureStart({ ...around, rounds });
   const command = await measureVersion(runs ?? USUAL_COMMANDS, signal);
-  const hostProcessBytes = hostProcess?.memoryBytes ?? null;
+  const measured = { results: suite.results, build: builds.times, start, version: command };
   return {
     schemaVersion: 1,
     version,
@@ -122,11 +125,12 @@ async function measure(
     host: await describeThisHost(paths, status),
     translators: [...suite.translators],
     results: suite.results,
-    rejected: suite.rejected,
+    rejected: [...suite.rejected, ...builds.rejected],
     cache: suite.cache,
+    build: builds.times,
     start,
     command,
-    numbers: promisedNumbers({ results: suite.results, start, version: command, hostProcessBytes }),
+    numbers: promisedNumbers({ ...measured, hostProcessBytes: hostProcess?.memoryBytes ?? null }),
   };
 }
 

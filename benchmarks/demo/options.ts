@@ -7,6 +7,8 @@ export interface DemoOptions {
   readonly json: boolean;
   /** Timed runs of everything instead of the usual numbers; null: as usual. */
   readonly runs: number | null;
+  /** The Docker build ends with its configure step. */
+  readonly quick: boolean;
   /** File for the record of this run. */
   readonly record: string | null;
   /** Print the README's table of a record and do nothing else; `newest` for the newest committed one. */
@@ -17,10 +19,12 @@ export interface DemoOptions {
 export const HELP = `Usage: npm run demo -- [options]
 
 Starts the machine "demo", runs x86_64 compilers and interpreters in it without the translation cache, with an empty
-and with a filled one, and compares the times. The machine is left running.
+and with a filled one, and compares the times. Then it builds the x86_64 image of examples/wordtally in each of these
+ways. The machine is left running.
 
-  --quick            one timed run of everything, instead of the usual three or five
-  --runs <number>    so many timed runs of everything, at most 50
+  --quick            one timed run of everything, instead of the usual three or five, and the configure step of the
+                     build alone
+  --runs <number>    so many timed runs of everything, at most 50; the image is built once in each way
   --record <file>    also write the run to this file, as benchmarks/results/ holds them
   --json             print the record instead of tables
   --markdown <file>  only print the README’s table of such a file; "newest" for the newest one of benchmarks/results/
@@ -36,6 +40,7 @@ export function parseOptions(args: readonly string[]): DemoOptions {
   return {
     help: values.help ?? false,
     json: values.json ?? false,
+    quick: values.quick ?? false,
     runs: values.quick ? 1 : values.runs === undefined ? null : parseRuns(values.runs),
     record: values.record ?? null,
     markdown: values.markdown ?? null,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Measurements, promisedNumbers } from '../../../benchmarks/goals.ts';
-import { result } from './samples.ts';
+import { build, result } from './samples.ts';
 
 const measured: Measurements = {
   results: [
@@ -10,6 +10,7 @@ const measured: Measurements = {
     result('python3-start', 'no-cache', 5.9),
     result('python3-start', 'warm', 2),
   ],
+  build,
   start: { agentReady: [6, 9, 7], bareNode: [5, 4, 5], hostWork: [1.5] },
   version: { version: [0.06], node: [0.04] },
   hostProcessBytes: 90_000_000,
@@ -42,5 +43,21 @@ describe('the promised numbers', () => {
   it('promises nothing about the long file', () => {
     const long = [result('gcc-lz', 'no-cache', 60), result('gcc-lz', 'warm', 40)];
     expect(number('lz-warm', { ...measured, results: long })).toMatchObject({ value: 1.5, goal: null, met: null });
+  });
+
+  it('compares the steps of the Docker build', () => {
+    expect(number('build-configure')).toMatchObject({ value: 2.5, met: true });
+    expect(number('build-configure-qemu')).toMatchObject({ value: 4, met: true });
+    expect(number('build-make')).toMatchObject({ value: 2, goal: null, met: null });
+  });
+
+  it('wants the cache to be as warm after a restart as before', () => {
+    expect(number('build-restarted')).toMatchObject({ value: expect.closeTo(1.05), met: true });
+    expect(number('build-recreated')).toMatchObject({ value: 1.5, met: false });
+  });
+
+  it('does not reach the build’s goals without a build', () => {
+    expect(number('build-configure', { ...measured, build: [] })).toMatchObject({ value: null, met: false });
+    expect(number('build-whole', { ...measured, build: [] })).toMatchObject({ value: null, met: null });
   });
 });

@@ -3,12 +3,12 @@ import { parseOptions } from '../../../benchmarks/demo/options.ts';
 
 describe('options of the demo', () => {
   it('needs none', () => {
-    expect(parseOptions([])).toMatchObject({ json: false, runs: null, record: null, markdown: null });
+    expect(parseOptions([])).toMatchObject({ json: false, quick: false, runs: null, record: null, markdown: null });
   });
 
   it('takes a number of runs, and --quick for one', () => {
     expect(parseOptions(['--runs', '7']).runs).toBe(7);
-    expect(parseOptions(['--quick']).runs).toBe(1);
+    expect(parseOptions(['--quick'])).toMatchObject({ quick: true, runs: 1 });
   });
 
   it('refuses a number of runs that makes no sense', () => {

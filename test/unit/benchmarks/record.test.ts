@@ -23,12 +23,20 @@ describe('a benchmark record', () => {
     expect(await readRecord(await write('one.json', JSON.stringify(record())))).toEqual(record());
   });
 
+  it('is read when it comes from a version that built nothing', async () => {
+    const { build: _, ...older } = record();
+    expect(await readRecord(await write('older.json', JSON.stringify(older)))).toEqual(older);
+  });
+
   it('is refused when it is missing, no JSON, or of another shape', async () => {
     await expect(readRecord(path.join(folder, 'none.json'))).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
     const wrong = await write('wrong.json', '{');
     await expect(readRecord(wrong)).rejects.toMatchObject({ code: 'E_INVALID' });
     const other = await write('other.json', JSON.stringify({ ...record(), schemaVersion: 2 }));
     await expect(readRecord(other)).rejects.toMatchObject({ code: 'E_INVALID' });
+    const steps = [{ step: 'link', mode: 'warm', times: [1] }];
+    const unknown = await write('unknown.json', JSON.stringify({ ...record(), build: steps }));
+    await expect(readRecord(unknown)).rejects.toMatchObject({ code: 'E_INVALID' });
   });
 
   it('is the newest by the date in its name', async () => {

@@ -19,6 +19,22 @@ describe('the report', () => {
     ]);
   });
 
+  it('shows the steps of the Docker build side by side', () => {
+    expect(row('RUN ./configure').split(/ {2,}/)).toEqual([
+      ...['RUN ./configure', '30.0 s', '32.0 s', '12.0 s', '48.0 s', '2.50×', '4.00×', '12.6 s', '18.0 s'],
+    ]);
+    expect(row('RUN make, 4 files').split(/ {2,}/)).toEqual([
+      ...['RUN make, 4 files', '66.0 s', '-', '33.0 s', '-', '2.00×', '-', '-', '-'],
+    ]);
+    expect(row('RUN make check')).toBe('');
+  });
+
+  it('has no table of a build in a record of a version that built nothing', () => {
+    const { build: _, ...older } = record();
+    expect(renderReport(older)).not.toContain('docker build  ');
+    expect(renderMarkdown(older)).not.toContain('| docker build |');
+  });
+
   it('leaves a dash where nothing was measured', () => {
     expect(row('perl -e').split(/ {2,}/)).toEqual(['perl -e', '1.40 s', '-', '0.70 s', '-', '2.00×', '-', '-']);
     expect(row('python3 -c')).toMatch(/-( +-)+$/);
@@ -50,7 +66,7 @@ describe('the report', () => {
     const tables = renderMarkdown(record())
       .split('\n\n')
       .filter((part) => part.startsWith('|'));
-    expect(tables).toHaveLength(2);
+    expect(tables).toHaveLength(3);
     for (const table of tables) {
       const widths = table.split('\n').map((line) => line.split('|').length);
       expect(new Set(widths).size).toBe(1);
