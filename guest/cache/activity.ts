@@ -34,7 +34,7 @@ export async function readActivity(backend: CacheBackend, directory: string, spa
       reusedEntries: row.reusedEntries + (isNew ? 0 : 1),
     });
   }
-  const rows = [...programs.values()].sort((a, b) => entries(b) - entries(a));
+  const rows = [...programs.values()].sort((a, b) => entries(b) - entries(a) || (a.name < b.name ? -1 : 1));
   const sum = (value: (row: Found['programs'][number]) => number): number =>
     rows.reduce((total, row) => total + value(row), 0);
   return {

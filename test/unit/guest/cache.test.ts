@@ -212,9 +212,48 @@ describe('the cache service', () => {
   it('makes a folder for the build that every user may write to, and shows it at the mount point', async () => {
     await cache.attach(target);
     expect((await stat(folder())).mode & 0o7777).toBe(0o1777);
-    expect(mounts).toEqual([`mount --bind ${folder()} ${settings.cacheMountPoint}`]);
+    expect(mounts).toEqual([
+      `mount --bind ${folder()} ${settings.cacheMountPoint}`,
+      `mount -o remount,bind,strictatime,nosuid,nodev ${settings.cacheMountPoint}`,
+    ]);
     expect(cache.view()).toEqual({ enabled: true, mountPoint: settings.cacheMountPoint });
     expect(cache.status()).toEqual({ backend: 'dynacache', state: 'on' });
+  });
+
+  it('tells when programs must do without it, before its folder goes, and when they may use it again', async () => {
+    const told: boolean[] = [];
+    cache.onChange(async () => void told.push(cache.view().enabled));
+    await cache.attach(target);
+    await cache.setEnabled(false);
+    await cache.setEnabled(true);
+    await cache.detach();
+    expect(told).toEqual([false, true, false, true, false]);
+  });
+
+  it('tells what was written and what was only read in a time span', async () => {
+    await cache.attach(target);
+    const old = await add(folder(), '/bin/old', [PAGE]);
+    // The birth of a file is the kernel's own; its tick is at most 10 ms.
+    await sleep(20);
+    const sinceMs = Date.now();
+    await sleep(20);
+    await add(folder(), '/bin/new', [PAGE, PAGE]);
+    await utimes(path.join(folder(), old), new Date(), new Date(0));
+    const untilMs = Date.now() + 1;
+    expect(await cache.activity({ sinceMs, untilMs })).toEqual({
+      backend: 'dynacache',
+      state: 'on',
+      sinceMs,
+      untilMs,
+      newEntries: 1,
+      newBytes: PAGE * 3,
+      reusedEntries: 1,
+      programs: [
+        { name: '/bin/new', newEntries: 1, newBytes: PAGE * 3, reusedEntries: 0 },
+        { name: '/bin/old', newEntries: 0, newBytes: 0, reusedEntries: 1 },
+      ],
+    });
+    expect(await cache.activity({ sinceMs: 1, untilMs: 2 })).toMatchObject({ newEntries: 0, reusedEntries: 0 });
   });
 
   it('switches off and on', async () => {
