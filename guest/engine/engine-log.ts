@@ -29,29 +29,33 @@ export class EngineLog {
 
   /** Keeps the file small: what a writer adds between the two steps is lost. */
   async bound(): Promise<void> {
-    const { size } = await stat(this.#file).catch(() => ({ size: 0 }));
-    if (size <= this.#maxBytes) return;
+    if ((await this.size()) <= this.#maxBytes) return;
     await copyFile(this.#file, `${this.#file}.1`);
     await truncate(this.#file, 0);
   }
 
-  /** The last line that is not empty, or undefined: what the daemon said when it ended. */
-  async lastLine(): Promise<string | undefined> {
+  /** What the daemon said last of its own end, since the log had `fromBytes`; undefined when it only told of its work. */
+  async lastComplaint(fromBytes: number): Promise<string | undefined> {
     const handle = await open(this.#file, 'r').catch(() => undefined);
     if (handle === undefined) return undefined;
     try {
       const { size } = await handle.stat();
-      const { buffer, bytesRead } = await handle.read(
-        Buffer.alloc(TAIL_BYTES),
-        0,
-        TAIL_BYTES,
-        Math.max(0, size - TAIL_BYTES),
-      );
+      const start = Math.max(fromBytes > size ? 0 : fromBytes, size - TAIL_BYTES);
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(TAIL_BYTES), 0, TAIL_BYTES, start);
       const lines = buffer.toString('utf8', 0, bytesRead).split('\n');
-      return lines.findLast((line) => line.trim() !== '')?.trim();
+      const line = lines.findLast((one) => one.trim() !== '' && isComplaint(one));
+      return /msg="((?:[^"\\]|\\.)*)"/.exec(line ?? '')?.[1] ?? line?.trim();
     } finally {
       await handle.close();
     }
+  }
+
+  /** Bytes now. */
+  async size(): Promise<number> {
+    return await stat(this.#file).then(
+      ({ size }) => size,
+      () => 0,
+    );
   }
 
   /** Everything kept, oldest first; with `follow` also what is added, until `signal` aborts. */
@@ -84,4 +88,9 @@ export class EngineLog {
       await sleep(POLL_MS, undefined, { signal }).catch(() => {});
     }
   }
+}
+
+/** Docker's lines are logfmt (`time=… level=…`); what ends it is said in plain words: "failed to start daemon: …". */
+function isComplaint(line: string): boolean {
+  return !line.startsWith('time=') || /\blevel=(error|fatal|panic)\b/.test(line);
 }

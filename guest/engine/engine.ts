@@ -22,6 +22,7 @@ const MAX_BACKOFF_MS = 60_000;
 const STEADY_MS = 60_000;
 /** Containers get their time first (daemon-config.ts), then networks and mounts go. */
 const STOP_LIMIT_MS = (SHUTDOWN_TIMEOUT_SECONDS + 10) * 1000;
+const MAX_REASON_CHARACTERS = 500;
 const LOG_CHECK_MS = 10_000;
 /** `docker system prune` is several prunes. */
 const TRIM_DELAY_MS = 3_000;
@@ -94,6 +95,7 @@ export class Engine {
     // Also for a daemon that runs already: it starts the shim of this agent's version from now on.
     await this.#prepareFiles();
     const found = await findDaemon(this.#settings);
+    const logBytes = await this.log.size();
     if (found === undefined) await this.#cgroupsMounted();
     const daemon = found ?? (await startDaemon(this.#settings, this.log));
     this.#daemon = daemon;
@@ -103,8 +105,8 @@ export class Engine {
     const how = await ended;
     await answered;
     this.#daemon = undefined;
-    const lastWords = await this.log.lastLine();
-    return lastWords === undefined ? how : `${how} Its last words: ${lastWords.slice(0, 500)}`;
+    const complaint = await this.log.lastComplaint(logBytes);
+    return complaint === undefined ? how : `${how} It said: ${complaint.slice(0, MAX_REASON_CHARACTERS)}`;
   }
 
   /** Waits until it answers, then watches it; a daemon that does not answer in time is killed. */
