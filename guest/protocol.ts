@@ -46,6 +46,11 @@ export const BOOT_DIR = '/run/rosetta-vm/boot';
 export const RVM_DIR = '/dev/rvm';
 /** Mount point of the data disk. */
 export const DATA_DIR = '/data';
+/**
+ * What the agent writes to the console, as a line, once it listens. Until then the host does not connect: a connection
+ * that meets vhost-device-vsock 0.3 while the guest's driver starts can leave the device deaf for the whole boot.
+ */
+export const AGENT_LISTENS = 'rosetta-vm: the agent listens';
 /** Unix socket that socat forwards vsock connections to (mode 0600). */
 export const AGENT_SOCKET = '/run/rosetta-vm/agent.sock';
 

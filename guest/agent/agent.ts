@@ -1,5 +1,5 @@
 /** The agent: listens first, then brings up what the guest is for, in the background. */
-import { closeSync, constants, existsSync, openSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, writeFileSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import path from 'node:path';
@@ -11,6 +11,7 @@ import { CacheService } from '../cache/service.ts';
 import { DataDisk } from '../data-disk.ts';
 import { Engine } from '../engine/engine.ts';
 import {
+  AGENT_LISTENS,
   type BootConfig,
   EXEC_UPGRADE,
   type ExecRequest,
@@ -60,7 +61,7 @@ export async function startAgent(settings: GuestSettings, system: AgentSystem = 
   const http = createAgentServer(config.token, guest.routes());
   const server = linkServer(http);
   await listen(server, settings.socket);
-  const pipe = announce(settings.listeningPipe);
+  const pipe = announce(settings);
   log.part('agent').info('The agent listens.', { uptimeSeconds: await uptimeSeconds(), version });
   const settled = guest.bringUp();
   return {
@@ -94,11 +95,14 @@ async function listen(server: Server, socket: string): Promise<void> {
 }
 
 /**
- * Opens the pipe that says that the agent listens. Both ways, so that it does not wait for a reader and a reader that
- * comes later does not wait at all (fifo(7)). Where there is none, nobody asks. It stays open as long as the agent runs.
+ * Tells the host that the agent listens, and opens the pipe that says so in the guest. Both ways, so that it does not
+ * wait for a reader and a reader that comes later does not wait at all (fifo(7)). Where there is none, nobody asks. It
+ * stays open as long as the agent runs.
  */
-function announce(pipe: string): number | undefined {
-  return existsSync(pipe) ? openSync(pipe, constants.O_RDWR) : undefined;
+function announce({ console, listeningPipe }: GuestSettings): number | undefined {
+  const pipe = existsSync(listeningPipe) ? openSync(listeningPipe, constants.O_RDWR) : undefined;
+  if (existsSync(console)) writeFileSync(console, `${AGENT_LISTENS}\n`);
+  return pipe;
 }
 
 /** What the routes work on. */

@@ -7,6 +7,8 @@ export interface GuestSettings {
   readonly socket: string;
   /** Pipe that is opened once the agent listens; /etc/rosetta-vm/vsock waits for that. */
   readonly listeningPipe: string;
+  /** Takes `AGENT_LISTENS`, for the host, which reads the serial log. */
+  readonly console: string;
   readonly logFile: string;
   readonly dataDirectory: string;
   /** Mount point of the translator share. */
@@ -38,6 +40,7 @@ export const GUEST_SETTINGS: GuestSettings = {
   bootDirectory: BOOT_DIR,
   socket: AGENT_SOCKET,
   listeningPipe: '/run/rosetta-vm/listening',
+  console: '/dev/console',
   logFile: '/var/log/rosetta-vm/agent.log',
   dataDirectory: DATA_DIR,
   translatorShareDirectory: '/run/rosetta-vm/translators',

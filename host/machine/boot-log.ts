@@ -1,6 +1,7 @@
 /** The serial console's text, as a stream. */
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AGENT_LISTENS } from '../../guest/protocol.ts';
 import { isLocked } from './lock.ts';
 import type { MachineFolder } from './record.ts';
 
@@ -8,6 +9,26 @@ const CHUNK_BYTES = 64 * 1024;
 const POLL_MS = 200;
 /** Between two looks at whether the machine still runs, in polls. */
 const ALIVE_EVERY = 10;
+
+/** A little more often than the eye notices; a boot's log is a few hundred bytes. */
+const ANNOUNCEMENT_POLL_MS = 20;
+
+/**
+ * Resolves when the guest's agent has said on the console that it listens, and after `timeoutMs` without that: the line
+ * may be torn by a message of the kernel's. Throws the reason of `signal`.
+ */
+export async function waitForAnnouncement(
+  serialLog: string,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (performance.now() < deadline) {
+    signal.throwIfAborted();
+    const text = await readFile(serialLog, 'latin1').catch(() => '');
+    if (text.includes(AGENT_LISTENS)) return;
+    await sleep(ANNOUNCEMENT_POLL_MS);
+  }
+}
 
 /** See {@link Machines.bootLog}. A machine that never started has an empty log. */
 export async function* readBootLog(

@@ -16,6 +16,7 @@ import type { Driver, StopReason, VirtualMachine } from '../drivers/driver.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import type { MachinePlan } from '../plan/plan.ts';
 import { type ProgressSink, stage } from '../progress.ts';
+import { waitForAnnouncement } from './boot-log.ts';
 import { readBootToken } from './boot-share.ts';
 import type { HostStatus } from './control.ts';
 import { type ControlServer, serveControl } from './control-server.ts';
@@ -26,6 +27,8 @@ import { type MachineFolder, writeLastStop } from './record.ts';
 
 /** Emulated guests need half a minute; a hang is noticed after this, ms. */
 const AGENT_TIMEOUT_MS = 180_000;
+/** Longer than an emulated boot beside others; what is torn on the console costs this once. */
+const ANNOUNCEMENT_TIMEOUT_MS = 45_000;
 const TRANSLATOR_TIMEOUT_MS = 120_000;
 /** With many containers to take up again, a start of Docker is slow; the machine is of use before. */
 const ENGINE_TIMEOUT_MS = 120_000;
@@ -146,12 +149,16 @@ class Owner {
   async #start(machine: VirtualMachine, agent: AgentClient, sink: ProgressSink): Promise<void> {
     const { signal } = this.#abort;
     await stage(sink, 'vm.start', 'Starting the virtual machine', () => machine.start());
-    await stage(sink, 'agent.wait', 'Waiting for the guest', () =>
-      this.#orStopped(waitForAgent(agent, { timeoutMs: AGENT_TIMEOUT_MS, signal, serialLog: this.#plan.serialLog })),
-    );
+    await stage(sink, 'agent.wait', 'Waiting for the guest', () => this.#orStopped(this.#waitForAgent(agent, signal)));
     await stage(sink, 'translator.wait', 'Registering the translator', () =>
       this.#orStopped(waitForTranslator(agent, signal)),
     );
+  }
+
+  async #waitForAgent(agent: AgentClient, signal: AbortSignal): Promise<void> {
+    const { serialLog } = this.#plan;
+    await waitForAnnouncement(serialLog, { timeoutMs: ANNOUNCEMENT_TIMEOUT_MS, signal });
+    await waitForAgent(agent, { timeoutMs: AGENT_TIMEOUT_MS, signal, serialLog });
   }
 
   /** Brings Docker's socket and the published ports to the host. A Docker that does not start is no machine that fails. */

@@ -33,10 +33,12 @@ export async function temporarySettings(): Promise<{ directory: string; settings
   const directory = await mkdtemp(path.join(tmpdir(), 'rvm-agent-'));
   const at = (name: string): string => path.join(directory, name);
   await Promise.all(['boot', 'run', 'data', 'share', 'rvm', 'binfmt'].map((name) => mkdir(at(name))));
+  await writeFile(at('console'), '');
   const settings: GuestSettings = {
     bootDirectory: at('boot'),
     socket: at('agent.sock'),
     listeningPipe: at('listening'),
+    console: at('console'),
     logFile: at('log/agent.log'),
     dataDirectory: at('data'),
     translatorShareDirectory: at('share'),

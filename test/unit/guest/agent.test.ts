@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { mkdtemp, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startAgent } from '../../../guest/agent/agent.ts';
-import { FORWARD_UPGRADE, PROTOCOL_VERSION } from '../../../guest/protocol.ts';
+import { AGENT_LISTENS, FORWARD_UPGRADE, PROTOCOL_VERSION } from '../../../guest/protocol.ts';
 import { ask, linkTo, startTestAgent, type TestAgent, TOKEN, temporarySettings, upgrade } from './agent-harness.ts';
 
 let guest: TestAgent;
@@ -27,6 +27,10 @@ describe('the agent', () => {
       translator: { state: 'failed', wanted: 'box64' },
       cache: { state: 'off' },
     });
+  });
+
+  it('says on the console that it listens', async () => {
+    expect(await readFile(guest.settings.console, 'utf8')).toBe(`${AGENT_LISTENS}\n`);
   });
 
   it('makes a socket that only its owner may connect to', async () => {
