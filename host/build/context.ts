@@ -2,7 +2,7 @@
 import type { Dirent } from 'node:fs';
 import { lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { Pack } from 'tar';
 import { RosettaVmError } from '../errors.ts';
 import { readBounded } from '../files.ts';
@@ -135,10 +135,26 @@ function sorted(children: readonly Dirent[]): Dirent[] {
  * vanishes meanwhile fails the stream.
  */
 export function packContext(root: string, entries: readonly ContextEntry[]): Readable {
-  // preservePaths: without it a file named "c:/x" would lose its beginning.
-  const pack = new Pack({ cwd: root, noDirRecurse: true, preservePaths: true, jobs: 4, maxReadSize: READ_BYTES });
-  // "./": a name that begins with "@" is no archive to be included.
-  for (const entry of entries) pack.add(`./${entry.path}`);
-  pack.end();
-  return Readable.from(pack, { objectMode: false });
+  const out = new PassThrough();
+  const left = entries.values();
+  const pack = new Pack({
+    cwd: root,
+    noDirRecurse: true,
+    // Without it a file named "c:/x" would lose its beginning.
+    preservePaths: true,
+    maxReadSize: READ_BYTES,
+    jobs: 1,
+    onWriteEntry: (entry) => void entry.once('end', () => setImmediate(addNext)),
+  });
+  // One at a time: node-tar 7.5 ends an archive twice when hard links wait in its queue for the file that they link to.
+  function addNext(): void {
+    const { value } = left.next();
+    // "./": a name that begins with "@" is no archive to be included.
+    if (value === undefined) pack.end();
+    else if (!out.destroyed) pack.add(`./${value.path}`);
+  }
+  pack.on('error', (error) => out.destroy(error as Error));
+  pack.pipe(out);
+  addNext();
+  return out;
 }

@@ -14,14 +14,14 @@ export interface KnownError {
 export const KNOWN_ERRORS: readonly KnownError[] = [
   {
     id: 'rosetta-auxv-hwcap3',
-    pattern: /rosetta error: unhandled auxill?[ai]ry vector type 29/,
+    pattern: /rosetta error: unhandled auxil\w+ vector type 29/,
     why: 'The guest’s kernel (6.13 or later) tells programs of AT_HWCAP3, which this macOS’s Rosetta does not know.',
     fix: 'Update to macOS 26, or use a guest image with a kernel up to 6.12.',
     source: 'lima-vm/lima#3592',
   },
   {
     id: 'rosetta-auxv-rseq',
-    pattern: /rosetta error: unhandled auxill?[ai]ry vector type 28/,
+    pattern: /rosetta error: unhandled auxil\w+ vector type 28/,
     why: 'The guest’s kernel (6.3 or later) tells programs of AT_RSEQ, which Rosetta of macOS 13 does not know.',
     fix: 'Update to macOS 14 or later.',
     source: 'abiosoft/colima#926',

@@ -8,7 +8,7 @@ const KEPT_LOG_CHARACTERS = 64 * 1024;
 const MAX_LOG_LINE = 8192;
 
 export interface BuildStep {
-  /** Counts from 1, in the order in which steps began to be known; a person's name for it. */
+  /** Counts from 1, in the order in which steps began; a person's name for it. */
   readonly number: number;
   readonly digest: string;
   readonly name: string;
@@ -35,16 +35,19 @@ interface Entry {
   step: BuildStep;
   readonly decoder: StringDecoder;
   partLine: string;
-  started: boolean;
   readonly amounts: Map<string, { current: number; total: number }>;
 }
 
 export class BuildSteps {
   readonly #entries = new Map<string, Entry>();
+  #begun = 0;
 
-  /** In the order of their numbers. */
+  /** Those that have begun, in the order of their numbers. */
   list(): BuildStep[] {
-    return [...this.#entries.values()].map(({ step }) => step);
+    return [...this.#entries.values()]
+      .map(({ step }) => step)
+      .filter(({ number }) => number > 0)
+      .sort((a, b) => a.number - b.number);
   }
 
   /** Takes a message; returns what it means, in order. */
@@ -62,8 +65,11 @@ export class BuildSteps {
     const { started, completed } = vertex;
     const before = entry.step;
     // BuildKit starts some vertices twice: once to ask the build cache, then for the work itself. The last times count.
+    const begins = before.number === 0 && (started !== undefined || completed !== undefined || vertex.error !== '');
+    if (begins) this.#begun += 1;
     entry.step = {
       ...withoutTimes(before),
+      number: begins ? this.#begun : before.number,
       ...(started === undefined ? {} : { startedMs: started }),
       ...(completed === undefined ? {} : { completedMs: completed }),
       cached: vertex.cached || before.cached,
@@ -71,8 +77,7 @@ export class BuildSteps {
     };
     const { step } = entry;
     const events: StepEvent[] = [];
-    if (started !== undefined && !entry.started) events.push({ kind: 'started', step });
-    entry.started ||= started !== undefined;
+    if (begins) events.push({ kind: 'started', step });
     if (completed !== undefined && before.completedMs !== completed) {
       if (entry.partLine !== '') events.push(this.#line(entry, entry.partLine));
       entry.partLine = '';
@@ -117,7 +122,7 @@ export class BuildSteps {
     const known = this.#entries.get(digest);
     if (known !== undefined) return known;
     const step: BuildStep = {
-      number: this.#entries.size + 1,
+      number: 0,
       digest,
       name,
       runs: /^\[[^\]]*\] RUN /.test(name),
@@ -127,7 +132,7 @@ export class BuildSteps {
       doneBytes: 0,
       totalBytes: 0,
     };
-    const entry = { step, decoder: new StringDecoder('utf8'), partLine: '', started: false, amounts: new Map() };
+    const entry = { step, decoder: new StringDecoder('utf8'), partLine: '', amounts: new Map() };
     this.#entries.set(digest, entry);
     return entry;
   }

@@ -14,8 +14,13 @@ import { runInGuest } from '../channel/guest-command.ts';
 import { LineSplitter } from '../channel/lines.ts';
 import { RosettaVmError } from '../errors.ts';
 
-const ROOT = `${DATA_DIR}/builds`;
-const MEMORY_ROOT = '/run/rosetta-vm/builds';
+/** Parents of the folders, in the guest. */
+export interface WorkspaceRoots {
+  readonly disk: string;
+  readonly memory: string;
+}
+
+const GUEST_ROOTS: WorkspaceRoots = { disk: `${DATA_DIR}/builds`, memory: '/run/rosetta-vm/builds' };
 
 /** Small files and folders; seconds under emulation. */
 const SHORT_LIMIT_MS = 60_000;
@@ -66,16 +71,21 @@ export interface Workspace {
  * Makes the folders. The same context has the same folder each time, by which BuildKit knows what it received before
  * (buildx names its sessions by the folder's path); only a build of it at the same time gets another one.
  */
-export async function openWorkspace(agent: AgentClient, context: string, signal: AbortSignal): Promise<Workspace> {
+export async function openWorkspace(
+  agent: AgentClient,
+  context: string,
+  signal: AbortSignal,
+  roots: WorkspaceRoots = GUEST_ROOTS,
+): Promise<Workspace> {
   const usual = createHash('sha256').update(context).digest('hex').slice(0, 16);
   for (const name of [usual, `${usual}-${randomBytes(4).toString('hex')}`]) {
-    const places = { directory: `${ROOT}/${name}`, memory: `${MEMORY_ROOT}/${name}` };
+    const places = { directory: `${roots.disk}/${name}`, memory: `${roots.memory}/${name}` };
     const holder = await hold(agent, places, signal);
     if (holder !== null) return workspace(agent, holder, places);
   }
   throw new RosettaVmError('E_STATE', {
     what: 'The build has no folder in the guest.',
-    why: `Other builds hold those that it tried under ${ROOT}.`,
+    why: `Other builds hold those that it tried under ${roots.disk}.`,
     fix: 'Try again.',
   });
 }
