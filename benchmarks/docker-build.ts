@@ -23,7 +23,7 @@ export interface DockerBuildOptions {
   /** What the machine is started with again. */
   readonly spec: MachineSpec;
   readonly paths: StatePaths;
-  /** Build no further than the configure step. */
+  /** Build no further than the configure step, and without restarts of the machine. */
   readonly quick: boolean;
   readonly mirror?: string | undefined;
   readonly signal: AbortSignal;
@@ -79,10 +79,12 @@ export async function measureDockerBuild(options: DockerBuildOptions): Promise<D
     for (const [mode, title] of ORDER) {
       await builds.measure(mode, mode, options.quick ? CONFIGURED : WHOLE, title);
     }
-    await builds.restart({ keepMachine: true });
-    await builds.measure('restarted', 'warm', CONFIGURED, 'after down and up');
-    await builds.restart({ keepMachine: false });
-    await builds.measure('recreated', 'warm', CONFIGURED, 'after delete --keep-data and up');
+    if (!options.quick) {
+      await builds.restart({ keepMachine: true });
+      await builds.measure('restarted', 'warm', CONFIGURED, 'after down and up');
+      await builds.restart({ keepMachine: false });
+      await builds.measure('recreated', 'warm', CONFIGURED, 'after delete --keep-data and up');
+    }
     await builds.restore();
   } catch (error) {
     if (options.signal.aborted) throw error;

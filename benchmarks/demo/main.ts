@@ -117,7 +117,7 @@ async function measure(
   const rounds = runs ?? USUAL_BOOTS;
   const start = await measureStart({ ...around, rounds });
   const command = await measureVersion(runs ?? USUAL_COMMANDS, signal);
-  const measured = { results: suite.results, build: builds.times, start, version: command };
+  const measured = { results: suite.results, build: builds.times, quick, start, version: command };
   return {
     schemaVersion: 1,
     version,
