@@ -72,7 +72,9 @@ export function toFolder(folder: string): Receiver {
           if (REFUSED.has(code)) refused ??= String(message);
         },
       });
-      await pipeline(stream, unpack as unknown as Writable);
+      await pipeline(stream, unpack as unknown as Writable).catch((error: NodeJS.ErrnoException) => {
+        throw error.code?.startsWith('TAR_') ? refusedEntry(folder, error.message) : error;
+      });
       if (refused !== null) throw refusedEntry(folder, refused);
       for (const [name, target] of links) await makeLink(folder, name, target);
     },
