@@ -2,6 +2,7 @@
 #include "program.h"
 
 #include "../freestanding/linux.h"
+#include "../freestanding/start.h"
 #include "../freestanding/text.h"
 
 enum {
@@ -51,8 +52,19 @@ static uint32_t read_u32(const uint8_t *at) {
 
 static size_t align_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
 
-static int read_whole(int file, void *buffer, size_t length, uint64_t offset) {
-  return offset <= INT64_MAX && read_at(file, buffer, length, (int64_t)offset) == (long)length;
+/* A file with its first page at hand: all that is looked for mostly lies there, and a system call costs more than this. */
+struct source {
+  int file;
+  size_t length;
+  uint8_t page[4096];
+};
+
+static int read_whole(const struct source *source, void *buffer, size_t length, uint64_t offset) {
+  if (offset <= source->length && length <= source->length - offset) {
+    memcpy(buffer, source->page + offset, length);
+    return 1;
+  }
+  return offset <= INT64_MAX && read_at(source->file, buffer, length, (int64_t)offset) == (long)length;
 }
 
 /* Properties: type, size, data padded to 8 bytes. */
@@ -100,32 +112,37 @@ static enum program_libc libc_of(struct text interpreter) {
   return LIBC_OTHER;
 }
 
-static void read_segment(int file, const struct program_header *header, struct program *program) {
+static void read_segment(const struct source *source, const struct program_header *header, struct program *program) {
   if (header->type == PT_INTERP) {
     char path[MAX_INTERPRETER_BYTES];
     program->libc = LIBC_OTHER;
-    if (header->file_size > sizeof path || !read_whole(file, path, header->file_size, header->offset)) return;
+    if (header->file_size > sizeof path || !read_whole(source, path, header->file_size, header->offset)) return;
     struct text interpreter = {path, header->file_size};
     program->libc = libc_of((struct text){path, index_of(interpreter, '\0')});
   }
   if (header->type == PT_NOTE && header->file_size <= MAX_NOTES_BYTES) {
     uint8_t notes[MAX_NOTES_BYTES];
-    if (!read_whole(file, notes, header->file_size, header->offset)) return;
+    if (!read_whole(source, notes, header->file_size, header->offset)) return;
     read_notes(notes, header->file_size, header->alignment == 8 ? 8 : 4, program);
   }
 }
 
 int read_program(int file, struct program *program) {
   *program = (struct program){.libc = LIBC_NONE, .isa_level = 1};
+  struct source source;
+  long length = read_at(file, source.page, sizeof source.page, 0);
+  if (length < 0) return 0;
+  source.file = file;
+  source.length = (size_t)length;
   struct elf_header elf;
-  if (!read_whole(file, &elf, sizeof elf, 0)) return 0;
+  if (!read_whole(&source, &elf, sizeof elf, 0)) return 0;
   if (!begins_with((struct text){(const char *)elf.ident, sizeof elf.ident}, "\x7f" "ELF\x02\x01")) return 0;
   if ((elf.type != ET_EXEC && elf.type != ET_DYN) || elf.machine != EM_X86_64) return 0;
   if (elf.header_size != sizeof(struct program_header) || elf.header_count > MAX_HEADERS) return 0;
   for (size_t i = 0; i < elf.header_count; i += 1) {
     struct program_header header;
-    if (!read_whole(file, &header, sizeof header, elf.headers_offset + i * sizeof header)) return 0;
-    read_segment(file, &header, program);
+    if (!read_whole(&source, &header, sizeof header, elf.headers_offset + i * sizeof header)) return 0;
+    read_segment(&source, &header, program);
   }
   return 1;
 }

@@ -2,10 +2,12 @@
 import { spawn } from 'node:child_process';
 import { readlink, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const EXIT_CODE = 42;
 /** box64 under emulation needs about half a second. */
 const TIMEOUT_MS = 30_000;
+const LOOK_INTERVAL_MS = 5;
 
 /**
  * A whole x86_64 program: reads its standard input to the end, then exits with 42. So it stays alive, without using the
@@ -57,18 +59,25 @@ export interface Proof {
   readonly ran: boolean;
 }
 
-/** Runs the program from `directory` with `env`. Throws what starting it throws (ENOEXEC: nothing is registered). */
-export async function proveTranslation(directory: string, env: Readonly<Record<string, string>>): Promise<Proof> {
+/**
+ * Runs the program from `directory` with `env`. `router` is what the kernel may start first, which then becomes another
+ * program. Throws what starting it throws (ENOEXEC: nothing is registered).
+ */
+export async function proveTranslation(
+  directory: string,
+  env: Readonly<Record<string, string>>,
+  router = '',
+): Promise<Proof> {
   const file = path.join(directory, `proof-${process.pid}`);
   await writeFile(file, proofProgram(), { mode: 0o755 });
   try {
-    return await observe(file, env);
+    return await observe(file, env, router);
   } finally {
     await rm(file, { force: true });
   }
 }
 
-async function observe(file: string, env: Readonly<Record<string, string>>): Promise<Proof> {
+async function observe(file: string, env: Readonly<Record<string, string>>, router: string): Promise<Proof> {
   const child = spawn(file, [], {
     env,
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -81,8 +90,14 @@ async function observe(file: string, env: Readonly<Record<string, string>>): Pro
   });
   child.stdin.on('error', () => {});
   try {
-    // spawn returns after exec has succeeded, so the link shows the new image already.
-    const executable = child.pid === undefined ? '' : await readlink(`/proc/${child.pid}/exe`).catch(() => '');
+    // spawn returns after exec has succeeded, so the link shows the new image already, or the router's.
+    const image = async (): Promise<string> =>
+      child.pid === undefined ? '' : await readlink(`/proc/${child.pid}/exe`).catch(() => '');
+    let executable = await image();
+    while (executable === router && executable !== '' && child.exitCode === null && child.signalCode === null) {
+      await sleep(LOOK_INTERVAL_MS);
+      executable = await image();
+    }
     child.stdin.end();
     return { executable, ran: (await ended) === EXIT_CODE };
   } finally {

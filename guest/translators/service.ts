@@ -153,12 +153,14 @@ export class TranslatorService {
       wanted: name,
       removedHandlers: removed,
     };
-    const proof = await proveTranslation(this.#settings.runDirectory, {
+    const environment = {
       ...this.#settings.environment,
       ...this.environment(),
       // The program of the proof is static, which the router would give to another translator.
       ...(this.#isRouted ? { ROSETTA_VM_TRANSLATOR: name } : {}),
-    });
+    };
+    const router = this.#isRouted ? interpreter : undefined;
+    const proof = await proveTranslation(this.#settings.runDirectory, environment, router);
     if (proof.executable !== program || !proof.ran) {
       const reason = `A test program ran as ${proof.executable || 'nothing'} and ${proof.ran ? 'ended well' : 'failed'}.`;
       this.#log.error('The translator is registered, but not proved.', { program, reason });

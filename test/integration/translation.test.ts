@@ -34,7 +34,7 @@ describe('the translator', () => {
   test('what the status says is what the kernel has, and it was proved by a program', async () => {
     const { translator } = await agent.health();
     expect(translator).toMatchObject({ state: 'ready', wanted: 'box64', active: { name: 'box64', proved: true } });
-    const entry = await inGuest('cat /proc/sys/fs/binfmt_misc/rvm-box64');
+    const entry = await inGuest('cat /proc/sys/fs/binfmt_misc/rvm-router');
     expect(entry).toContain(`interpreter ${translator.active?.interpreter}`);
     expect(entry).toContain('magic 7f454c4602010100000000000000000002003e00');
   });
