@@ -1,4 +1,5 @@
 /** What works on this host, and mending what does not. */
+import { dockerChecks } from '../docker/checks.ts';
 import type { Capability } from '../drivers/driver.ts';
 import { hostDriver } from '../drivers/index.ts';
 import { RosettaVmError } from '../errors.ts';
@@ -22,10 +23,10 @@ export interface EnsureOptions {
 
 /** Looks at the host: rosetta-vm's own needs, then the driver's. Changes nothing; takes a few seconds at most. */
 export async function diagnose(paths: StatePaths): Promise<Diagnosis> {
-  const [own, driver] = await Promise.all([hostChecks(paths), probeDriver(paths)]);
+  const [own, docker, driver] = await Promise.all([hostChecks(paths), dockerChecks(paths.run), probeDriver(paths)]);
   return {
     usable: driver.usable && own.every(({ status }) => status !== 'missing'),
-    capabilities: [...own, ...driver.capabilities],
+    capabilities: [...own, ...docker, ...driver.capabilities],
   };
 }
 
