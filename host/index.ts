@@ -15,6 +15,10 @@ export type {
 } from '../guest/protocol.ts';
 export type { ImageRecord } from '../images/image.ts';
 export { buildBaseRoot, buildImage, deleteImage, findImage, listImages } from '../images/index.ts';
+export { type BuildEvent, type BuildOptions, type BuildResult, runBuild } from './build/build.ts';
+export type { StepReport } from './build/explain.ts';
+export type { BuildOutput, BuildRequest, BuildSecret, NamedContext } from './build/request.ts';
+export type { BuildStep } from './build/steps.ts';
 export type { AgentClient, ExecSession } from './channel/agent-client.ts';
 export { diagnose, ensureHost } from './doctor/index.ts';
 export { installPackages } from './doctor/packages.ts';

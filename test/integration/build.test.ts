@@ -1,0 +1,200 @@
+/** `rosetta-vm build` in the shared machine: contexts, secrets, outputs, failures, and what a translator's failure leads to. */
+import { execFileSync, spawn } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { packageFile } from '../../host/package-root.ts';
+import { rosettaVm, runInGuest, sharedAgent, sharedMachine } from './support.ts';
+
+/** An amd64 image of Debian packages, for steps that need a translator. */
+const AMD64_BASE = 'rvm-test-build:1';
+/** The guest's own static busybox makes images of two steps in seconds, without any translator. */
+const NATIVE = ['--platform', 'linux/arm64'];
+let busybox: Buffer;
+
+beforeAll(async () => {
+  const session = await (await sharedAgent()).exec({ argv: ['cat', '/bin/busybox'], stdin: false });
+  session.stderr.resume();
+  const chunks: Buffer[] = [];
+  for await (const chunk of session.stdout) chunks.push(chunk as Buffer);
+  busybox = Buffer.concat(chunks);
+}, 60_000);
+
+async function context(files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'rvm-build-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  await mkdir(path.join(folder, 'bin'));
+  await writeFile(path.join(folder, 'bin/sh'), busybox);
+  await chmod(path.join(folder, 'bin/sh'), 0o755);
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+    await writeFile(path.join(folder, name), text);
+  }
+  return folder;
+}
+
+const build = (args: readonly string[], env: NodeJS.ProcessEnv = {}) =>
+  rosettaVm(['build', '--machine', sharedMachine(), ...args], env);
+
+const docker = async (...argv: string[]) => await runInGuest(await sharedAgent(), ['docker', ...argv]);
+
+/** What builds have left in the guest. */
+const leftovers = async (): Promise<string> => {
+  const script = 'ls -d /data/builds/*/ /run/rosetta-vm/builds/*/ 2>/dev/null';
+  return (await runInGuest(await sharedAgent(), ['sh', '-c', script])).stdout;
+};
+
+const UNPACKED = ['-o', 'type=local,dest=out'];
+
+describe('the context', () => {
+  test('arrives without what .dockerignore excludes, with odd names, modes and links', async () => {
+    const long = `${'folder-with-a-long-name/'.repeat(8)}${'f'.repeat(120)}`;
+    const folder = await context({
+      Dockerfile: 'FROM scratch\nCOPY . /',
+      '.dockerignore': 'Dockerfile\n.dockerignore\nsecret\nlogs\n!logs/keep\n',
+      secret: 'no',
+      'logs/a': 'no',
+      'logs/keep': 'yes',
+      [long]: 'long',
+      ünï: 'u',
+    });
+    await symlink(`/${'x'.repeat(120)}`, path.join(folder, 'link'));
+    const out = path.join(folder, 'out');
+    expect(await build([...NATIVE, '-o', `type=local,dest=${out}`, folder])).toMatchObject({ status: 0 });
+    expect((await readdir(out)).sort()).toEqual(['bin', 'folder-with-a-long-name', 'link', 'logs', 'ünï'].sort());
+    expect(await readdir(path.join(out, 'logs'))).toEqual(['keep']);
+    expect(await readFile(path.join(out, long), 'utf8')).toBe('long');
+    expect(await readlink(path.join(out, 'link'))).toBe(`/${'x'.repeat(120)}`);
+    expect((await readFile(path.join(out, 'bin/sh'))).equals(busybox)).toBe(true);
+    expect(await leftovers()).toBe('');
+  });
+
+  test('stays apart from a Dockerfile that lies elsewhere or comes from standard input, and from named contexts', async () => {
+    const folder = await context({});
+    const definition = await context({
+      'Other.Dockerfile': 'FROM scratch\nARG A\nLABEL a=$A\nCOPY . /\nCOPY --from=more /extra /extra',
+      'more/extra': 'extra',
+    });
+    const out = path.join(definition, 'out');
+    const file = path.join(definition, 'Other.Dockerfile');
+    const more = `more=${path.join(definition, 'more')}`;
+    const outcome = await build(
+      [...NATIVE, '-f', file, '--build-context', more, '--build-arg', 'A', '-o', out, folder],
+      { A: 'from the environment' },
+    );
+    expect(outcome).toMatchObject({ status: 0 });
+    expect((await readdir(out)).sort()).toEqual(['bin', 'extra']);
+  });
+});
+
+describe('what a build takes and gives', () => {
+  test('a secret is there in its step, in no image and nowhere in the guest afterwards', async () => {
+    const folder = await context({
+      Dockerfile: 'FROM scratch\nCOPY bin /bin\nRUN --mount=type=secret,id=tok read x </run/secrets/tok; echo got $x',
+    });
+    const outcome = await build([...NATIVE, '--secret', 'id=tok,env=TOK', '--iidfile', `${folder}/iid`, folder], {
+      TOK: 'hidden-1234',
+    });
+    expect(outcome.status).toBe(0);
+    expect(outcome.stderr).toContain('got hidden-1234');
+    const id = await readFile(path.join(folder, 'iid'), 'utf8');
+    const saved = await runInGuest(await sharedAgent(), ['sh', '-c', `docker save ${id} | grep -c hidden-1234`]);
+    expect(saved.stdout.trim()).toBe('0');
+    expect(await leftovers()).toBe('');
+  });
+
+  test('tags, --quiet and archives: the image’s id, an OCI layout in a file, a tar on stdout', async () => {
+    const folder = await context({
+      Dockerfile: 'FROM scratch AS one\nCOPY bin /bin\nFROM one\nCOPY extra /',
+      extra: 'x',
+    });
+    const quiet = await build([...NATIVE, '-q', '-t', 'rvm-test:a', '-t', 'rvm-test:b', folder]);
+    expect(quiet).toMatchObject({ status: 0, stderr: '' });
+    expect((await docker('image', 'inspect', '--format', '{{.Id}}', 'rvm-test:b')).stdout).toBe(quiet.stdout);
+    const archive = path.join(folder, 'image.tar');
+    expect(await build([...NATIVE, '-t', 'rvm-test:a', '-o', `type=oci,dest=${archive}`, folder])).toMatchObject({
+      status: 0,
+    });
+    expect(execFileSync('tar', ['-tf', archive], { encoding: 'utf8' })).toContain('index.json');
+    const files = await build([...NATIVE, '--target', 'one', '-o', '-', folder]);
+    expect(files.status).toBe(0);
+    expect(files.stdout).toContain('ustar');
+    await docker('image', 'rm', 'rvm-test:a', 'rvm-test:b');
+  });
+});
+
+describe('a build that fails', () => {
+  test('by itself ends with 1, names the step and the line, and is not tried again', async () => {
+    const folder = await context({ Dockerfile: 'FROM scratch\nCOPY bin /bin\nRUN echo no such library >&2; exit 3' });
+    const outcome = await build([...NATIVE, '--json', ...UNPACKED, folder]);
+    expect(outcome.status).toBe(1);
+    const { error } = JSON.parse(outcome.stderr);
+    expect(error).toMatchObject({ code: 'E_BUILD', facts: { tries: 1, suspected: false } });
+    expect(error.what).toContain('RUN echo no such library');
+    expect(error.why).toContain('exit code: 3');
+    expect(await leftovers()).toBe('');
+  });
+
+  test('for its Dockerfile tells the line', async () => {
+    const folder = await context({ Dockerfile: 'FROM scratch\nCOPPY bin /bin' });
+    const outcome = await build([...NATIVE, folder]);
+    expect(outcome.status).toBe(1);
+    expect(outcome.stderr).toContain('COPPY');
+  });
+
+  test('for Ctrl-C ends with 130 and leaves nothing behind', async () => {
+    const folder = await context({ Dockerfile: 'FROM scratch\nCOPY bin /bin\nRUN echo begun; while :; do :; done' });
+    const child = spawn(
+      process.execPath,
+      [packageFile('dist/rosetta-vm.js'), 'build', '-m', sharedMachine(), ...NATIVE, folder],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    await expect.poll(() => said, { timeout: 60_000 }).toMatch(/^#\d+ begun/m);
+    const status = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGINT');
+    expect(await status).toBe(130);
+    expect(await leftovers()).toBe('');
+    await expect.poll(async () => (await docker('ps', '-q')).stdout, { timeout: 30_000 }).toBe('');
+  });
+});
+
+describe('x86_64 steps', () => {
+  beforeAll(async () => {
+    const packages = 'coreutils,dash,perl-base';
+    const made = await rosettaVm(['image', 'base', AMD64_BASE, '-m', sharedMachine(), '--packages', packages]);
+    expect(made).toMatchObject({ status: 0 });
+  }, 240_000);
+
+  test('are explained: the translator that ran, and what the cache gave', async () => {
+    const folder = await context({ Dockerfile: `FROM ${AMD64_BASE}\nRUN perl -e 1; perl -e 2; true` });
+    const outcome = await build(['--json', '--explain', '--no-cache', folder]);
+    expect(outcome.status).toBe(0);
+    const [result] = JSON.parse(outcome.stdout);
+    const step = result.steps.find(({ name }: { name: string }) => name.includes('RUN perl'));
+    expect(step).toMatchObject({ cached: false, failed: false, overlaps: [] });
+    const [{ name, execs }] = step.translators;
+    expect(name).toBe('box64');
+    expect(execs).toBeGreaterThanOrEqual(3);
+    expect(step.cache.newEntries + step.cache.reusedEntries).toBeGreaterThan(0);
+  });
+
+  test('that fail as if the cache were at fault are built without it, and the cache is on again afterwards', async () => {
+    const agent = await sharedAgent();
+    // bash's words about a child, from a step that only fails with the cache in its container.
+    const script =
+      '[ ! -e /dev/rvm-cache ] || { echo "line 1: 9 Illegal instruction (core dumped) /opt/tool" >&2; exit 132; }';
+    const folder = await context({ Dockerfile: `FROM ${AMD64_BASE}\nRUN ${script}` });
+    onTestFinished(async () => void (await agent.denyRemove({ program: '/opt/tool' }).catch(() => {})));
+    expect(await build(['--no-retry', folder])).toMatchObject({ status: 1 });
+    const outcome = await build([folder]);
+    expect(outcome.stderr).toContain('without the translation cache');
+    expect(outcome.status).toBe(0);
+    expect((await agent.denyList()).rows).toMatchObject([{ program: '/opt/tool', from: 'cache' }]);
+    expect((await agent.health()).cache.state).toBe('on');
+  });
+});
