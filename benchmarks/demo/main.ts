@@ -138,6 +138,7 @@ const nextSteps = (tree: string): string => `
 The machine ${MACHINE} is still running, with an amd64 Debian tree on its data disk. What to try next:
 
   rosetta-vm exec ${MACHINE} --root ${tree} -- gcc --version
+  rosetta-vm build -m ${MACHINE} -t wordtally --explain examples/wordtally
   rosetta-vm shell ${MACHINE}          look around in the guest
   rosetta-vm cache stats ${MACHINE}    see what the translation cache holds
   rosetta-vm down ${MACHINE}           stop it; \`up\` finds everything as it was
