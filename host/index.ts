@@ -6,6 +6,7 @@ export type {
   CacheStats,
   CacheStatus,
   CacheVerifyResult,
+  EngineStatus,
   ExecRequest,
   ExitStatus,
   Health,
@@ -20,6 +21,7 @@ export type { StepReport } from './build/explain.ts';
 export type { BuildOutput, BuildRequest, BuildSecret, NamedContext } from './build/request.ts';
 export type { BuildStep } from './build/steps.ts';
 export type { AgentClient, ExecSession } from './channel/agent-client.ts';
+export type { PublishedPort } from './docker/ports.ts';
 export { diagnose, ensureHost } from './doctor/index.ts';
 export { installPackages } from './doctor/packages.ts';
 export type { Capability, Driver, HostCapabilities, VirtualMachine } from './drivers/driver.ts';

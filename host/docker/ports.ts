@@ -12,6 +12,8 @@ const SETTLE_MS = 50;
 /** After Docker, or the agent, has ended. */
 const RETRY_MS = 1_000;
 const LIST_LIMIT_MS = 15_000;
+/** The guest says which ports; no more of this computer's than anybody needs. */
+const MAX_PORTS = 1024;
 
 export interface PublishedPort {
   readonly port: number;
@@ -93,7 +95,7 @@ export class PublishedPorts {
     await Promise.all(gone.map(([, listener]) => listener.close()));
     for (const [port] of gone) this.#listeners.delete(port);
     this.#problems.clear();
-    for (const port of wanted) {
+    for (const port of wanted.slice(0, MAX_PORTS)) {
       if (this.#listeners.has(port) || this.#closed.signal.aborted) continue;
       try {
         const listener = await listenAndJoin({ host: '127.0.0.1', port }, () => this.#agent.forward({ port }));
