@@ -68,7 +68,6 @@ export const EXCLUDED_PACKAGES: ReadonlySet<string> = new Set([
   'perl',
   'perl-base',
   'sysvinit-utils',
-  'tini',
   'ucf',
 ]);
 
