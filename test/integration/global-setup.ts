@@ -53,6 +53,10 @@ function useTestState(): void {
   delete process.env.ROSETTA_VM_HOME;
   delete process.env.XDG_RUNTIME_DIR;
   process.env.XDG_DATA_HOME = path.join(cache, 'rosetta-vm', 'test');
+  // `up` selects a docker context, which must not be the user's.
+  process.env.DOCKER_CONFIG = path.join(cache, 'rosetta-vm', 'test', 'docker');
+  delete process.env.DOCKER_HOST;
+  delete process.env.DOCKER_CONTEXT;
 }
 
 /** Each holds a gigabyte, and a checkout that changes makes new ones. */
