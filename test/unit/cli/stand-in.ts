@@ -8,6 +8,7 @@ import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createAgentServer, type Handler, linkServer, type UpgradeHandler } from '../../../guest/agent/server.ts';
 import type { Health } from '../../../guest/protocol.ts';
+import type { PublishedPort } from '../../../host/docker/ports.ts';
 import { serveControl } from '../../../host/machine/control-server.ts';
 import { tryLock } from '../../../host/machine/lock.ts';
 import { machineFolder, newIdentity, writeRecord } from '../../../host/machine/record.ts';
@@ -24,7 +25,12 @@ export interface AgentAddress {
 }
 
 /** Makes a machine of this name in `home` that runs until the test ends. */
-export async function standIn(home: string, name: string, agent: AgentAddress): Promise<void> {
+export async function standIn(
+  home: string,
+  name: string,
+  agent: AgentAddress,
+  ports: readonly PublishedPort[] = [],
+): Promise<void> {
   const paths = statePaths({ ROSETTA_VM_HOME: home });
   const folder = machineFolder(paths, name);
   const runtime = runtimePlan(runtimeDirectory(paths, name));
@@ -38,7 +44,7 @@ export async function standIn(home: string, name: string, agent: AgentAddress): 
     ...newIdentity(),
   });
   const lock = await tryLock(folder.hostLock);
-  const status = { phase: 'running', startedAt: Date.now() - 60_000, memoryBytes: 50 * 2 ** 20 } as const;
+  const status = { phase: 'running', startedAt: Date.now() - 60_000, memoryBytes: 50 * 2 ** 20, ports } as const;
   const control = await serveControl(runtime.control, {
     status: async () => status,
     ready: async () => status,
