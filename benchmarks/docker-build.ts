@@ -14,7 +14,7 @@ import { packageFile } from '../host/package-root.ts';
 import { stage } from '../host/progress.ts';
 import { makeBaseImage } from '../images/base-image.ts';
 import { ModeSwitch } from './modes.ts';
-import { describeStep, type StepId, type StepTimes, timesOf } from './step-times.ts';
+import { describeStep, STEP_IDS, type StepId, type StepTimes, timesOf } from './step-times.ts';
 import type { Mode } from './workloads.ts';
 
 export interface DockerBuildOptions {
@@ -25,6 +25,8 @@ export interface DockerBuildOptions {
   readonly paths: StatePaths;
   /** Build no further than the configure step, and without restarts of the machine. */
   readonly quick: boolean;
+  /** How often the configure step is timed, warm and without the cache. */
+  readonly rounds: number;
   readonly mirror?: string | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: ProgressSink;
@@ -56,34 +58,43 @@ const PRODUCT_LIMIT_MS = 2 * 60_000;
 interface Extent {
   readonly target: string | null;
   readonly product: string;
+  /** What counts of it. */
+  readonly steps: readonly StepId[];
 }
-const WHOLE: Extent = { target: null, product: '/usr/local/bin/wordtally' };
-const CONFIGURED: Extent = { target: 'configured', product: '/src/config.h' };
+const WHOLE: Extent = { target: null, product: '/usr/local/bin/wordtally', steps: STEP_IDS };
+const CONFIGURED: Extent = { target: 'configured', product: '/src/config.h', steps: ['configure'] };
 
 /** The cold build fills the cache for the warm ones. */
-const ORDER: readonly (readonly [Mode, string])[] = [
-  ['cold', 'empty cache'],
-  ['warm', 'warm cache'],
-  ['no-cache', 'no cache'],
-  ['qemu', 'qemu-user'],
-];
+const ORDER: readonly Mode[] = ['cold', 'warm', 'no-cache', 'qemu'];
+
+const TITLES: Readonly<Record<StepTimes['mode'], string>> = {
+  cold: 'empty cache',
+  warm: 'warm cache',
+  'no-cache': 'no cache',
+  qemu: 'qemu-user',
+  restarted: 'after down and up',
+  recreated: 'after delete --keep-data and up',
+};
 
 /**
- * Builds once in each mode, and leaves the machine running as its spec wants it. A build that fails does not count, and
+ * Builds once in each mode, then the configure step alone with and without the cache in turn, so that a machine which
+ * gets slower does so for both. The machine is left running as its spec wants it. A build that fails does not count, and
  * neither does what a failing machine keeps from being built: what else was measured keeps its worth. Throws `E_ABORTED`.
  */
 export async function measureDockerBuild(options: DockerBuildOptions): Promise<DockerBuilds> {
   const builds = new Builds(options);
   try {
     await builds.prepare();
-    for (const [mode, title] of ORDER) {
-      await builds.measure(mode, mode, options.quick ? CONFIGURED : WHOLE, title);
+    for (const mode of ORDER) await builds.measure(mode, mode, options.quick ? CONFIGURED : WHOLE);
+    for (let round = 2; round <= options.rounds; round += 1) {
+      await builds.measure('warm', 'warm', CONFIGURED);
+      await builds.measure('no-cache', 'no-cache', CONFIGURED);
     }
     if (!options.quick) {
       await builds.restart({ keepMachine: true });
-      await builds.measure('restarted', 'warm', CONFIGURED, 'after down and up');
+      await builds.measure('restarted', 'warm', CONFIGURED);
       await builds.restart({ keepMachine: false });
-      await builds.measure('recreated', 'warm', CONFIGURED, 'after delete --keep-data and up');
+      await builds.measure('recreated', 'warm', CONFIGURED);
     }
     await builds.restore();
   } catch (error) {
@@ -134,8 +145,9 @@ class Builds {
     return this.#agent;
   }
 
-  async measure(label: StepTimes['mode'], mode: Mode, extent: Extent, title: string): Promise<void> {
+  async measure(label: StepTimes['mode'], mode: Mode, extent: Extent): Promise<void> {
     const { signal, onProgress } = this.#options;
+    const title = TITLES[label];
     if (this.#agent === null || this.#modes === null) return;
     const agent = this.#agent;
     try {
@@ -143,14 +155,21 @@ class Builds {
       const steps = await stage(onProgress, 'demo.build', `docker build --no-cache, ${title}`, () =>
         buildOnce(agent, extent, signal),
       );
-      const times = timesOf(steps);
       await this.#check(agent, extent.product);
-      for (const [step, seconds] of times) this.#times.push({ step, mode: label, times: [seconds] });
+      const times = new Map([...timesOf(steps)].filter(([step]) => extent.steps.includes(step)));
+      for (const [step, seconds] of times) this.#add(step, label, seconds);
       onProgress({ kind: 'note', message: `docker build, ${title}: ${describe(times)}` });
     } catch (error) {
       if (signal.aborted || !isOfTheBuild(error)) throw error;
       this.reject(label, error);
     }
+  }
+
+  #add(step: StepId, mode: StepTimes['mode'], seconds: number): void {
+    const at = this.#times.findIndex((one) => one.step === step && one.mode === mode);
+    const before = this.#times[at];
+    if (before === undefined) this.#times.push({ step, mode, times: [seconds] });
+    else this.#times[at] = { ...before, times: [...before.times, seconds] };
   }
 
   /** Every mode must make the same bytes. Throws `E_VERIFY`. */

@@ -19,8 +19,8 @@ import { TREE_PACKAGES, WORKLOADS, withRuns } from '../workloads.ts';
 import { type DemoOptions, HELP, parseOptions } from './options.ts';
 
 const MACHINE = 'demo';
-/** Boots of each kind, and runs of each short command on the host. */
-const USUAL_BOOTS = 3;
+/** Boots of each kind and builds of the configure step, and runs of each short command on the host. */
+const USUAL_ROUNDS = 3;
 const USUAL_COMMANDS = 21;
 
 async function main(args: readonly string[]): Promise<number> {
@@ -110,11 +110,11 @@ async function measure(
   const spec = status.spec ?? parseSpec({});
   const cacheEnabled = spec.cache.enabled;
   const suite = await runSuite({ agent, cacheEnabled, tree, workloads, signal, onProgress });
-  const around = { machines, paths, spec, signal, onProgress };
-  const builds = await measureDockerBuild({ ...around, machine: MACHINE, quick, mirror });
-
   const { process: hostProcess } = await machines.status(MACHINE);
-  const rounds = runs ?? USUAL_BOOTS;
+  const around = { machines, paths, spec, signal, onProgress };
+  const rounds = runs ?? USUAL_ROUNDS;
+  const builds = await measureDockerBuild({ ...around, machine: MACHINE, quick, rounds, mirror });
+
   const start = await measureStart({ ...around, rounds });
   const command = await measureVersion(runs ?? USUAL_COMMANDS, signal);
   const measured = { results: suite.results, build: builds.times, quick, start, version: command };

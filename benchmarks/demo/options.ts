@@ -24,7 +24,7 @@ ways. The machine is left running.
 
   --quick            one timed run of everything, instead of the usual three or five, and the configure step of the
                      build alone
-  --runs <number>    so many timed runs of everything, at most 50; the image is built once in each way
+  --runs <number>    so many timed runs of everything, at most 50; the whole image is built once in each way
   --record <file>    also write the run to this file, as benchmarks/results/ holds them
   --json             print the record instead of tables
   --markdown <file>  only print the README’s table of such a file; "newest" for the newest one of benchmarks/results/
