@@ -19,7 +19,7 @@ export function describeTranslator(translator: TranslatorStatus): string {
     lines.push(`${active.name} ${active.version}, ${proof}`);
     if (fallbacks.length > 0) {
       const others = fallbacks.map(({ name, version }) => `${name} ${version}`).join(', ');
-      lines.push(`for programs that it cannot run: ${others}`);
+      lines.push(`falls back to ${others}`);
     }
     if (active.name !== wanted) lines.push(`${wanted} was asked for${because(reason)}`);
   }

@@ -166,6 +166,32 @@ describe('cache', () => {
   });
 });
 
+test('cache deny shows, adds and removes rows, and wants a program to be named', async () => {
+  const row = { program: '/usr/bin/ld', from: 'cache', reason: 'added by hand', addedMs: Date.now() - 120_000 };
+  const asked: unknown[] = [];
+  const answer = (rows: object[]) => (call: { readonly body: unknown }) => {
+    asked.push(call.body);
+    return { rows };
+  };
+  const home = await running({
+    'GET /v1/cache/deny': () => ({ rows: [row] }),
+    'POST /v1/cache/deny': answer([row]),
+    'POST /v1/cache/deny/remove': answer([]),
+  });
+  const deny = (...args: string[]) => cli.run(['cache', 'deny', ...args], { home });
+  expect((await deny('list', 'ci')).stdout).toMatch(/KEPT FROM.*\n\/usr\/bin\/ld +- +cache +2m +added by hand\n/);
+  expect(json(await deny('list', 'ci', '--json'))).toEqual([{ schemaVersion: 1, ...row }]);
+  await deny('add', 'ci', '--program', '/usr/bin/ld', '--build-id', 'ABCD', '--from', 'box64', '--reason', 'crashes');
+  expect((await deny('remove', 'ci', '--program', '/usr/bin/ld')).stdout).toBe('no program is kept from anything\n');
+  expect(asked).toEqual([
+    { program: '/usr/bin/ld', buildId: 'abcd', from: 'box64', reason: 'crashes' },
+    { program: '/usr/bin/ld' },
+  ]);
+  const unnamed = await deny('add', 'ci');
+  expect(unnamed).toMatchObject({ status: 2, stderr: expect.stringContaining('--program') });
+  expect((await deny('add', 'ci', '--program', '/a', '--from', 'fex')).status).toBe(2);
+});
+
 test('translator switches and tells what is in use afterwards', async () => {
   const home = await running({
     'PUT /v1/translator': ({ body }) => ({

@@ -33,6 +33,17 @@ describe('the agent', () => {
     expect(await readFile(guest.settings.console, 'utf8')).toBe(`${AGENT_LISTENS}\n`);
   });
 
+  it('answers about programs while nothing translates them', async () => {
+    expect((await ask(socket, 'GET', '/v1/execs')).body).toEqual({ counted: false, translators: [] });
+    expect((await ask(socket, 'GET', '/v1/cache/activity?sinceMs=1&untilMs=2')).body).toMatchObject({ newEntries: 0 });
+    expect((await ask(socket, 'GET', '/v1/cache/activity?sinceMs=2&untilMs=1')).status).toBe(400);
+    expect((await ask(socket, 'GET', '/v1/cache/activity')).status).toBe(400);
+    expect((await ask(socket, 'GET', '/v1/cache/deny')).body).toEqual({ rows: [] });
+    const row = { program: '/bin/x', from: 'cache', reason: 'test' };
+    expect((await ask(socket, 'POST', '/v1/cache/deny', row)).status).toBe(409);
+    expect((await ask(socket, 'POST', '/v1/cache/deny', { ...row, program: 'x' })).status).toBe(400);
+  });
+
   it('makes a socket that only its owner may connect to', async () => {
     expect((await stat(socket)).mode & 0o777).toBe(0o600);
   });
