@@ -1,5 +1,5 @@
 /** The command line of `docker buildx build` in the guest, from a request and the places where its parts lie there. */
-import type { BuildRequest } from './request.ts';
+import { type BuildRequest, isImage } from './request.ts';
 
 /** Where the host has put things in the guest; absolute paths. */
 export interface GuestPlaces {
@@ -22,9 +22,10 @@ export function buildxArguments(request: BuildRequest, places: GuestPlaces): str
     // The engine's own BuildKit, whatever was made the default in the guest: it alone runs steps through the router.
     ...['--builder', 'default', '--progress', 'rawjson'],
     ...['--platform', request.platform, '--file', places.dockerfile],
-    ...['--iidfile', places.imageIdFile],
     ...(files ? ['--output', 'type=tar,dest=-'] : []),
     ...(output.kind === 'none' ? ['--output', 'type=cacheonly'] : []),
+    // buildx: "local and tar exporters are incompatible with image ID file".
+    ...(isImage(output) ? ['--iidfile', places.imageIdFile] : []),
     ...request.tags.flatMap((tag) => ['--tag', tag]),
     ...request.buildArguments.flatMap((argument) => ['--build-arg', argument]),
     ...request.labels.flatMap((label) => ['--label', label]),

@@ -9,7 +9,7 @@ import { StepObserver, type StepReport } from './explain.ts';
 import { suspectTranslator } from './failure.ts';
 import { explainOutput } from './known-errors.ts';
 import { discard, type Receiver, toFile, toFolder, toStream } from './output.ts';
-import type { BuildOutput, BuildRequest } from './request.ts';
+import { type BuildOutput, type BuildRequest, isImage } from './request.ts';
 import { type Condition, type FailedTry, ORDINARY, withRetries } from './retry.ts';
 import { IMAGE_ID_FILE, readSources, type SentContext, sendSources } from './send.ts';
 import type { StepEvent } from './steps.ts';
@@ -95,8 +95,6 @@ function failedBuild(condition: Condition, failure: BuildFailure): FailedBuild {
   const { step } = failure;
   return { condition, step, suspicion: step === null ? null : suspectTranslator(step), failure };
 }
-
-const isImage = ({ kind }: BuildOutput): boolean => kind === 'image' || kind === 'oci' || kind === 'docker';
 
 /** Where buildx's stdout goes: it carries the files of the last stage. */
 function filesReceiver(output: BuildOutput, stdout: Writable): Receiver {

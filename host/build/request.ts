@@ -13,6 +13,9 @@ export type BuildOutput =
   /** Nothing is kept but the build cache. */
   | { readonly kind: 'none' };
 
+/** Whether the result is an image, which has an id and lies in the engine's store. */
+export const isImage = ({ kind }: BuildOutput): boolean => kind === 'image' || kind === 'oci' || kind === 'docker';
+
 export interface BuildSecret {
   readonly id: string;
   readonly from: { readonly file: string } | { readonly variable: string };

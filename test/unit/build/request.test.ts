@@ -122,7 +122,9 @@ describe('the command line in the guest', () => {
   });
 
   test('takes files on stdout, and images from the engine', () => {
-    expect(line({ output: { kind: 'local', folder: 'out' } })).toContain('--output type=tar,dest=-');
+    const files = line({ output: { kind: 'local', folder: 'out' } });
+    expect(files).toContain('--output type=tar,dest=-');
+    expect(files).not.toContain('--iidfile');
     expect(line({ output: { kind: 'oci', file: 'a.tar' } })).not.toContain('--output');
     expect(line({ output: { kind: 'none' } })).toContain('--output type=cacheonly');
   });
