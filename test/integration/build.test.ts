@@ -91,9 +91,12 @@ describe('what a build takes and gives', () => {
     const folder = await context({
       Dockerfile: 'FROM scratch\nCOPY bin /bin\nRUN --mount=type=secret,id=tok read x </run/secrets/tok; echo got $x',
     });
-    const outcome = await build([...NATIVE, '--secret', 'id=tok,env=TOK', '--iidfile', `${folder}/iid`, folder], {
-      TOK: 'hidden-1234',
-    });
+    const outcome = await build(
+      [...NATIVE, '--no-cache', '--secret', 'id=tok,env=TOK', '--iidfile', `${folder}/iid`, folder],
+      {
+        TOK: 'hidden-1234',
+      },
+    );
     expect(outcome.status).toBe(0);
     expect(outcome.stderr).toContain('got hidden-1234');
     const id = await readFile(path.join(folder, 'iid'), 'utf8');
@@ -159,6 +162,11 @@ describe('a build that fails', () => {
     expect(await leftovers()).toBe('');
     await expect.poll(async () => (await docker('ps', '-q')).stdout, { timeout: 30_000 }).toBe('');
   });
+});
+
+test('the probe says from inside a step what translates and that the cache is in reach', async () => {
+  const outcome = await build(['--probe', '--json']);
+  expect(JSON.parse(outcome.stdout)).toMatchObject([{ translator: 'box64', cache: true }]);
 });
 
 describe('x86_64 steps', () => {

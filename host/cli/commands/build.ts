@@ -13,12 +13,13 @@ import {
   unsupported,
 } from '../../build/request.ts';
 import { RosettaVmError } from '../../errors.ts';
-import { ignoreProgress } from '../../progress.ts';
+import { ignoreProgress, stage } from '../../progress.ts';
 import { BuildDisplay, type BuildDisplayMode } from '../build-display.ts';
 import type { CommandContext } from '../context.ts';
 import { renderExplanation } from '../explain-text.ts';
 import { jsonOption } from '../options.ts';
 import { runningMachine } from '../running-machine.ts';
+import { renderFields } from '../table.ts';
 
 interface BuildFlags {
   readonly machine: string;
@@ -40,6 +41,7 @@ interface BuildFlags {
   readonly network?: string;
   readonly addHost: readonly string[];
   readonly explain?: boolean;
+  readonly probe?: boolean;
   readonly retry: boolean;
 }
 
@@ -58,7 +60,7 @@ export function buildCommand(context: CommandContext): Command {
   const command = new Command('build')
     .summary('build an x86_64 image, as docker build does')
     .description('Builds an image from a Dockerfile in a machine, with the translation cache in every RUN step.')
-    .addArgument(new Argument('<directory>', 'the build context'))
+    .addArgument(new Argument('[directory]', 'the build context'))
     .option('-m, --machine <machine>', 'machine to build in', 'default')
     .addOption(listOption('-t, --tag <name>', 'name the image; may be given more than once'))
     .option(
@@ -91,10 +93,16 @@ export function buildCommand(context: CommandContext): Command {
     .option('--network <mode>', 'network of RUN steps: default, none or host')
     .addOption(listOption('--add-host <host:ip>', 'add a name to /etc/hosts of RUN steps'))
     .option('--explain', 'print per step which translator ran, what the cache gave, and the time')
+    .option(
+      '--probe',
+      'build nothing of yours: say what translates x86_64 programs in a step, and whether it has the cache',
+    )
     .option('--no-retry', 'do not try again what looks like a translator’s fault')
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLES)
-    .action((directory: string, flags: BuildFlags) => build(context, directory, flags));
+    .action((directory: string | undefined, flags: BuildFlags) =>
+      flags.probe ? probe(context, flags.machine) : build(context, directory, flags),
+    );
   for (const option of FOREIGN_FLAGS.map(foreignOption)) command.addOption(option);
   return command;
 }
@@ -126,7 +134,28 @@ const foreignOption = (flag: string): Option =>
       throw unsupported(flag, 'It belongs to what only Docker’s own client does.');
     });
 
-async function build(context: CommandContext, directory: string, flags: BuildFlags): Promise<void> {
+async function probe(context: CommandContext, machine: string): Promise<void> {
+  const signal = context.interrupts();
+  const agent = await runningMachine(context, machine, signal);
+  const { probeBuild } = await import('../../build/probe.ts');
+  const result = await stage(context.progress(), 'build.probe', 'Building the probe', () => probeBuild(agent, signal));
+  context.endProgress();
+  if (context.json) return context.printJson([result]);
+  const { translator, cache, entries } = result;
+  context.print(
+    renderFields(
+      [
+        ['translator', translator ?? 'not counted on this machine'],
+        ['cache', cache ? 'in reach of the step' : 'not in reach of the step'],
+        ['entries', entries === null ? 'not known' : `${entries.new} new, ${entries.reused} reused`],
+      ],
+      context.style.dim,
+    ),
+  );
+}
+
+async function build(context: CommandContext, directory: string | undefined, flags: BuildFlags): Promise<void> {
+  if (directory === undefined) throw noContext();
   const request = await settle(directory, flags);
   const mode = displayMode(context, flags);
   checkStdout(context, request.output, flags);
@@ -152,6 +181,13 @@ async function build(context: CommandContext, directory: string, flags: BuildFla
     display.close();
   }
 }
+
+const noContext = (): RosettaVmError =>
+  new RosettaVmError('E_USAGE', {
+    what: 'No folder was given to build.',
+    why: 'It is the context, whose files the Dockerfile may use.',
+    fix: 'Give it, such as `rosetta-vm build .`.',
+  });
 
 async function settle(directory: string, flags: BuildFlags): Promise<BuildRequest> {
   const folder = parseContext(directory);
