@@ -29,6 +29,7 @@ enum {
   SYS_execve = 221,
   SYS_mmap = 222,
   SYS_memfd_create = 279,
+  SYS_execveat = 281,
   SYS_openat2 = 437,
 };
 
@@ -76,6 +77,7 @@ enum {
   SYS_readlinkat = 267,
   SYS_renameat2 = 316,
   SYS_memfd_create = 319,
+  SYS_execveat = 322,
   SYS_openat2 = 437,
 };
 
@@ -111,7 +113,7 @@ struct file_status {
 /* Error numbers: include/uapi/asm-generic/errno-base.h. */
 enum { ENOENT = 2, ENOEXEC = 8, EACCES = 13 };
 /* include/uapi/linux/fcntl.h, include/uapi/asm-generic/fcntl.h; the same on both for these. */
-enum { AT_FDCWD = -100, O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, O_EXCL = 0200, O_CLOEXEC = 02000000 };
+enum { AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000, O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, O_EXCL = 0200, O_CLOEXEC = 02000000 };
 /* include/uapi/linux/openat2.h */
 enum { RESOLVE_IN_ROOT = 0x10 };
 /* include/uapi/linux/stat.h */
@@ -146,6 +148,10 @@ static inline int file_status(int file, struct file_status *status) {
 }
 static inline int execute(const char *path, char *const *argv, char *const *envp) {
   return (int)syscall6(SYS_execve, (long)path, (long)argv, (long)envp, 0, 0, 0);
+}
+/* Executes an open file (execveat(2)). */
+static inline int execute_file(int file, char *const *argv, char *const *envp) {
+  return (int)syscall6(SYS_execveat, file, (long)"", (long)argv, (long)envp, AT_EMPTY_PATH, 0);
 }
 static inline _Noreturn void end_process(int status) {
   for (;;) syscall6(SYS_exit_group, status, 0, 0, 0, 0, 0);

@@ -1,7 +1,11 @@
 #include "launch.h"
 
-/* box64's own variable for argv[0]: it starts programs by path (src/core.c). */
+/*
+ * box64's own variable for argv[0]: it starts programs by path (src/core.c). The program's environment keeps it, so that
+ * it reaches what the program starts, of which it is not true. A copy under our name tells such a value from a new one.
+ */
 static const char ARGV0_NAME[] = "BOX64_ARG0=";
+static const char ARGV0_COPY_NAME[] = "ROSETTA_VM_ARGV0=";
 /* Set with the variables that keep a program from the cache, so that what it starts can have them taken away again. */
 static char WITHOUT_CACHE_MARK[] = "ROSETTA_VM_WITHOUT_CACHE=1";
 /* Settings that a program with more rights than its caller must not take from the caller. */
@@ -21,6 +25,14 @@ const char *environment_value(const struct process *self, const char *name) {
     if (begins_with(text_of(self->envp[i]), name)) return self->envp[i] + length_of(name);
   }
   return NULL;
+}
+
+/* The argv[0] that box64 was asked for beside the path; NULL when it was not, or when it does not say. */
+static const char *told_argv0(const struct call *call) {
+  const char *told = environment_value(call->self, ARGV0_NAME);
+  const char *old = environment_value(call->self, ARGV0_COPY_NAME);
+  if (told != NULL && old != NULL && same_text(text_of(told), text_of(old))) return NULL;
+  return told;
 }
 
 void write_number(char *at, unsigned number) {
@@ -61,9 +73,7 @@ static int is_replaced(const char *assignment, const struct call *call, const st
       if (begins_with(name, UNTRUSTED_PREFIXES[i])) return 1;
     }
   }
-  if (has_name(WITHOUT_CACHE_MARK, name)) return 1;
-  /* From the kernel, argv[0] comes as an argument; what the variable says is about the program that set it. */
-  if (call->from_kernel && has_name(ARGV0_NAME, name)) return 1;
+  if (has_name(WITHOUT_CACHE_MARK, name) || has_name(ARGV0_NAME, name) || has_name(ARGV0_COPY_NAME, name)) return 1;
   if (!without_cache && environment_value(call->self, WITHOUT_CACHE_MARK) == NULL) return 0;
   for (unsigned i = 0; i < table->variable_count; i += 1) {
     if (table->variables[i].without_cache && has_name(table->variables[i].assignment, name)) return 1;
@@ -78,9 +88,9 @@ static int is_set(char **envp, size_t count, struct text name) {
   return 0;
 }
 
-/* Fills `envp`, which has room for all of the process's variables, the table's and three more. */
-static void make_environment(const struct call *call, const struct table *table, struct choice choice, char *argv0,
-                             char **envp) {
+/* Fills `envp`, which has room for all of the process's variables, the table's and four more. */
+static void make_environment(const struct call *call, const struct table *table, struct choice choice,
+                             char *const argv0[2], char **envp) {
   size_t count = 0;
   for (size_t i = 0; i < call->self->env_count; i += 1) {
     char *assignment = call->self->envp[i];
@@ -101,8 +111,8 @@ static void make_environment(const struct call *call, const struct table *table,
     envp[count] = WITHOUT_CACHE_MARK;
     count += 1;
   }
-  if (argv0 != NULL) {
-    envp[count] = argv0;
+  for (int i = 0; argv0[i] != NULL && i < 2; i += 1) {
+    envp[count] = argv0[i];
     count += 1;
   }
   envp[count] = NULL;
@@ -116,25 +126,35 @@ static char *plain_path(const char *path, char *buffer) {
   return buffer;
 }
 
-void launch(const struct call *call, const struct table *table, struct choice choice) {
+/* Writes `NAME=` and a value. */
+static char *assign(char *buffer, const char *name, const char *value) {
+  memcpy(buffer, name, length_of(name));
+  memcpy(buffer + length_of(name), value, length_of(value) + 1);
+  return buffer;
+}
+
+void launch(const struct call *call, const struct table *table, struct choice choice, int file) {
   const struct translator *translator = &table->translators[choice.translator];
   /* Room is made on the stack: what the kernel put there is at most a quarter of the limit (execve(2)). */
   char path_buffer[length_of(call->path) + 3];
-  char argv0_variable[sizeof ARGV0_NAME + length_of(call->argv0)];
-  char *envp[call->self->env_count + table->variable_count + 3];
+  /* What the program is to see, where that is not the path. */
+  const char *told = call->from_kernel ? call->argv0 : told_argv0(call);
+  if (told != NULL && !call->copied && same_text(text_of(told), text_of(call->path))) told = NULL;
+  size_t told_size = told == NULL ? 0 : length_of(told) + 1;
+  char argv0_variable[sizeof ARGV0_NAME + told_size];
+  char argv0_copy[sizeof ARGV0_COPY_NAME + told_size];
+  char *argv0[2] = {NULL, NULL};
+  char *envp[call->self->env_count + table->variable_count + 4];
   char *argv[call->argument_count + 5];
   size_t count = 0;
   char *path = plain_path(call->path, path_buffer);
-  char *argv0 = NULL;
   if (translator->calling == CALL_BOX64) {
-    if (call->from_kernel && (call->copied || !same_text(text_of(call->argv0), text_of(path)))) {
-      memcpy(argv0_variable, ARGV0_NAME, sizeof ARGV0_NAME - 1);
-      memcpy(argv0_variable + sizeof ARGV0_NAME - 1, call->argv0, length_of(call->argv0) + 1);
-      argv0 = argv0_variable;
-    }
     argv[count++] = (char *)call->router;
+    if (told != NULL) {
+      argv0[0] = assign(argv0_variable, ARGV0_NAME, told);
+      argv0[1] = assign(argv0_copy, ARGV0_COPY_NAME, told);
+    }
   } else {
-    const char *told = call->from_kernel ? NULL : environment_value(call->self, ARGV0_NAME);
     argv[count++] = (char *)translator->path;
     argv[count++] = "-0";
     argv[count++] = (char *)(told == NULL ? call->argv0 : told);
@@ -143,11 +163,12 @@ void launch(const struct call *call, const struct table *table, struct choice ch
   for (size_t i = 0; i < call->argument_count; i += 1) argv[count++] = call->arguments[i];
   argv[count] = NULL;
   make_environment(call, table, choice, argv0, envp);
-  execute(translator->path, argv, envp);
+  if (file >= 0) execute_file(file, argv, envp);
+  else execute(translator->path, argv, envp);
 }
 
 void launch_through_kernel(const struct call *call) {
-  const char *told = environment_value(call->self, ARGV0_NAME);
+  const char *told = told_argv0(call);
   char *argv[call->argument_count + 2];
   argv[0] = (char *)(told == NULL ? call->argv0 : told);
   for (size_t i = 0; i <= call->argument_count; i += 1) argv[i + 1] = call->arguments[i];

@@ -35,8 +35,8 @@ void write_number(char *at, unsigned number);
 /* Makes the call's path name a copy in memory of a program that may be executed but not read. */
 void use_copy(struct call *call);
 
-/* Each returns only when the exec failed. */
-void launch(const struct call *call, const struct table *table, struct choice choice);
+/* Each returns only when the exec failed. With an open `file` that is executed in place of the translator's own. */
+void launch(const struct call *call, const struct table *table, struct choice choice, int file);
 /* Has the kernel start the program, which comes back to the router with the right credentials and an open file. */
 void launch_through_kernel(const struct call *call);
 /* Hands options to the first translator as they are. */

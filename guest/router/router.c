@@ -12,6 +12,7 @@
 #include "../freestanding/start.h"
 #include "../freestanding/text.h"
 #include "counters.h"
+#include "embedded.h"
 #include "launch.h"
 #include "program.h"
 #include "table.h"
@@ -103,6 +104,15 @@ static struct choice choose_for(const struct call *call, int file) {
   return choose(&table, &program, canonical, text_of(wanted == NULL ? "" : wanted));
 }
 
+/* The one that is left where the translators' folder is missing: a root that nobody prepared. */
+static void launch_embedded(const struct call *call) {
+  int file = open_embedded();
+  for (unsigned i = 0; file >= 0 && i < table.translator_count; i += 1) {
+    if (table.translators[i].calling != CALL_QEMU) continue;
+    launch(call, &table, (struct choice){i, REASON_FAILED, 0}, file);
+  }
+}
+
 int start(const struct process *self) {
   struct call call;
   if (!read_call(self, &call)) {
@@ -125,12 +135,13 @@ int start(const struct process *self) {
   struct choice choice = choose_for(&call, file >= 0 ? file : call.program_file);
   if (file < 0 && call.program_file >= 0) use_copy(&call);
   count_exec(COUNTERS, table.translators[choice.translator].slot, choice.reason);
-  launch(&call, &table, choice);
+  launch(&call, &table, choice, -1);
   for (unsigned i = 0; i < table.translator_count; i += 1) {
     if (i == choice.translator) continue;
     count_exec(COUNTERS, table.translators[i].slot, REASON_FAILED);
-    launch(&call, &table, (struct choice){i, REASON_FAILED, choice.without_cache});
+    launch(&call, &table, (struct choice){i, REASON_FAILED, choice.without_cache}, -1);
   }
+  launch_embedded(&call);
   say(call.path, ": none of the x86_64 translators can be started here; is " RVM_DIR " missing in this root?\n");
   return STATUS_CANNOT_START;
 }

@@ -1,10 +1,12 @@
 /** The folder in memory that translators are started from, here and in containers: the share's copy and the router. */
-import { chmod, copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { writeWhole } from '../../host/files.ts';
 import { type RunCommand, runOrThrow } from '../agent/command.ts';
 import { isMountPoint } from '../agent/mounts.ts';
 import { applet, type GuestSettings } from '../agent/settings.ts';
 import { COUNTER_BYTES } from './exec-counts.ts';
+import { findInManifest } from './manifest.ts';
 
 const COMMAND_TIMEOUT_MS = 30_000;
 
@@ -36,10 +38,26 @@ export async function ensureTranslatorFolder(settings: GuestSettings, run: RunCo
   await command('mount', '--move', staging, translatorDirectory);
 }
 
-/** By a rename: the file is executed while it is replaced. */
+/** Ends the router's file when a translator stands before it (guest/router/embedded.c): its length, and this. */
+const EMBEDDED_MARK = 'RVMQEMU1';
+
+/**
+ * By a rename: the file is executed while it is replaced. qemu-user goes with it, as the translator of last resort for
+ * roots that do not have the folder: it is static, so it needs nothing of them.
+ */
 async function putRouter(settings: GuestSettings, directory: string): Promise<void> {
   const file = path.join(directory, ROUTER_FILE);
-  await copyFile(path.join(settings.bootDirectory, 'bin', ROUTER_FILE), `${file}.new`);
-  await chmod(`${file}.new`, 0o755);
-  await rename(`${file}.new`, file);
+  const router = await readFile(path.join(settings.bootDirectory, 'bin', ROUTER_FILE));
+  const qemu = await findInManifest(directory, 'qemu').then(
+    ({ interpreter }) => readFile(interpreter),
+    () => undefined,
+  );
+  await writeWhole(file, qemu === undefined ? router : Buffer.concat([router, qemu, trailer(qemu.length)]), 0o755);
+}
+
+function trailer(length: number): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeBigUInt64LE(BigInt(length));
+  bytes.write(EMBEDDED_MARK, 8, 'latin1');
+  return bytes;
 }

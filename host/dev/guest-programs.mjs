@@ -12,6 +12,7 @@ const PROGRAMS = {
     'router/program.c',
     'router/launch.c',
     'router/counters.c',
+    'router/embedded.c',
   ],
   runc: [
     'freestanding/start.c',

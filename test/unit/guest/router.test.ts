@@ -1,5 +1,5 @@
 /** The router itself, compiled for this host: box64 starts it as `router PROGRAM ARGUMENT…`, and so do these tests. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -158,6 +158,14 @@ describe('the router starts', () => {
     expect(args).toEqual(['-0', '-sh', at('program'), 'a']);
   });
 
+  it('box64 with a new argv[0], but not with the one of the program that starts it', async () => {
+    const first = await run([at('program')], { BOX64_ARG0: '-sh' });
+    expect(first.env.BOX64_ARG0).toBe('-sh');
+    const child = await run([at('program')], first.env);
+    expect(child.env.BOX64_ARG0).toBeUndefined();
+    expect((await run([at('program')], { ...first.env, BOX64_ARG0: 'other' })).env.BOX64_ARG0).toBe('other');
+  });
+
   it('with the translator’s variables where they are absent, even in an empty environment', async () => {
     expect((await run([at('program')])).env).toMatchObject({ BOX64_LOG: '0', BOX64_DYNACACHE: '1' });
     const { env } = await run([at('program')], { BOX64_LOG: '2', HOME: '/root' });
@@ -260,6 +268,17 @@ describe('the router never fails an exec', () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it('where there is no folder of translators: the one behind the router’s own bytes runs', async () => {
+    const echo = await readFile('/bin/echo');
+    const end = Buffer.alloc(16);
+    end.writeBigUInt64LE(BigInt(echo.length));
+    end.write('RVMQEMU1', 8);
+    await writeFile(at('embedding'), Buffer.concat([await readFile(router), echo, end]), { mode: 0o755 });
+    await writeFile(at('table'), intact.replaceAll(folder, '/none'));
+    const { stdout } = spawnSync(at('embedding'), [at('program'), 'a b'], { encoding: 'utf8' });
+    expect(stdout).toBe(`-0 ${at('program')} ${at('program')} a b\n`);
   });
 
   it('and says so when there is nothing to start', async () => {
