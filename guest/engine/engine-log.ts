@@ -92,5 +92,5 @@ export class EngineLog {
 
 /** Docker's lines are logfmt (`time=… level=…`); what ends it is said in plain words: "failed to start daemon: …". */
 function isComplaint(line: string): boolean {
-  return !line.startsWith('time=') || /\blevel=(error|fatal|panic)\b/.test(line);
+  return !line.startsWith('time=') || /\blevel=(fatal|panic)\b/.test(line);
 }

@@ -285,8 +285,8 @@ describe('Docker’s log', () => {
 
   it.each([
     ['plain words', 'time="x" level=info msg="a"\nfailed to start daemon: b\n', 'failed to start daemon: b'],
-    ['a line of level error', 'time="x" level=error msg="say \\"no\\""\ntime="x" level=info msg="a"\n', 'say \\"no\\"'],
-    ['nothing but news', 'time="x" level=info msg="a"\ntime="x" level=warning msg="b"\n', undefined],
+    ['a line of level fatal', 'time="x" level=fatal msg="say \\"no\\""\ntime="x" level=info msg="a"\n', 'say \\"no\\"'],
+    ['nothing but news', 'time="x" level=info msg="a"\ntime="x" level=error msg="b"\n', undefined],
     ['nothing', '', undefined],
   ])('of %s tells the last complaint', async (_what, text, complaint) => {
     const file = path.join(await temporaryFolder(), 'engine.log');
