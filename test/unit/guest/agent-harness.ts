@@ -95,7 +95,8 @@ export async function startTestAgent(system: Partial<AgentSystem> = {}): Promise
     powerCalls,
     [Symbol.asyncDispose]: async () => {
       await agent.close();
-      await rm(directory, { recursive: true, force: true });
+      // A program that was killed just now may still have a last line logged.
+      await rm(directory, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }
