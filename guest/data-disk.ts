@@ -108,10 +108,10 @@ export class DataDisk {
     if (code >= 4) throw damaged(this.#device, code, stdout);
   }
 
+  /** lazytime: the cache's mount point keeps access times (cache/service.ts), and no exec should write one to the disk. */
   #mount(): Promise<string> {
-    return this.#step(
-      ...applet(this.#settings, 'mount', '-t', 'ext4', '-o', 'noatime', this.#device, this.#settings.dataDirectory),
-    );
+    const options = ['-t', 'ext4', '-o', 'noatime,lazytime'];
+    return this.#step(...applet(this.#settings, 'mount', ...options, this.#device, this.#settings.dataDirectory));
   }
 
   #step(...argv: [string, ...string[]]): Promise<string> {
