@@ -290,6 +290,23 @@ describe.sequential('Docker recovers', () => {
     expect(await ok([...RUN, SH, 'echo', 'well'])).toBe('well\n');
   });
 
+  test('when the data disk is full in the middle of a build: the build says so, the images and the cache stay', async () => {
+    const entries = async (): Promise<string> => await guest('ls /data/cache/*/*');
+    const before = await entries();
+    const directory = await context(`FROM ${IMAGE}\n${step(`${SH} dd if=/dev/zero of=/big bs=1M count=64`)}`);
+    // Blocks that are set aside and never written take no space on the host.
+    await guest('set -- $(stat -f -c "%f %S" /data); fallocate -l $(($1 * $2 - 32 * 1024 * 1024)) /data/ballast');
+    try {
+      const { status: code, stderr } = await docker(['build', '--no-cache', directory]);
+      expect(code).not.toBe(0);
+      expect(stderr).toContain('No space left on device');
+    } finally {
+      await guest('rm /data/ballast');
+    }
+    expect(await ok([...RUN, SH, 'echo', 'well'])).toBe('well\n');
+    expect(await entries()).toBe(before);
+  });
+
   test('down ends containers in order, and leaves docker where it was', async () => {
     const file = path.join(process.env.DOCKER_CONFIG ?? '', 'config.json');
     const traps = 'trap "echo ended in order; exit 0" TERM; while :; do sleep 1; done';

@@ -1,0 +1,132 @@
+/** What the runc shim does to containers, and what it leaves alone: with it, without it, and beside what a user asks for. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { AgentClient } from '../../host/channel/agent-client.ts';
+import { type Outcome, rosettaVm, runInGuest, sharedAgent, sharedMachine } from './support.ts';
+
+const AMD64 = 'test/containers:dash';
+const ARM64 = 'test/containers:busybox';
+/** Where the agent puts the shim, first on dockerd's PATH (guest/engine/daemon.ts). */
+const SHIM = '/run/rosetta-vm/engine/bin/runc';
+/** Fills a container's standard output with what translated it and whether the cache is in reach. */
+const PROBE = 'uname -m; test -w /dev/rvm-cache && echo cache; test -w /dev/rvm/table || echo guarded';
+
+let agent: AgentClient;
+beforeAll(async () => {
+  agent = await sharedAgent();
+  const base = ['image', 'base', AMD64, '--machine', sharedMachine(), '--packages', 'dash,coreutils'];
+  const { status, stderr } = await rosettaVm(base);
+  expect(status, stderr).toBe(0);
+  await guest(`cd /tmp && mkdir -p native/bin && cp /bin/busybox native/bin/ && tar -C native -c . |
+    docker import --platform linux/arm64 - ${ARM64}`);
+}, 170_000);
+
+async function guest(script: string): Promise<string> {
+  const { stdout, stderr, exit } = await runInGuest(agent, ['sh', '-c', script]);
+  expect(exit, stderr).toEqual({ code: 0, signal: null });
+  return stdout;
+}
+
+const docker = (...args: string[]): Promise<Outcome> => runInGuest(agent, ['docker', ...args]);
+
+const runAmd64 = (options: readonly string[], script: string): Promise<Outcome> =>
+  docker('run', '--rm', '--platform', 'linux/amd64', ...options, AMD64, 'sh', '-c', script);
+
+/** Runs `work` while dockerd finds the real runc alone. */
+async function withoutShim<T>(work: () => Promise<T>): Promise<T> {
+  await guest(`mv ${SHIM} ${SHIM}.away`);
+  try {
+    return await work();
+  } finally {
+    await guest(`mv ${SHIM}.away ${SHIM}`);
+  }
+}
+
+/** Layers and configuration of an image of one step, whose times are fixed. */
+async function builtImage(tag: string): Promise<string> {
+  const dockerfile = `FROM ${AMD64}\nRUN mkdir /made && cp /bin/true /made/true && touch -d @0 /made/true /made\n`;
+  const argv = ['docker', 'build', '--no-cache', '--platform', 'linux/amd64', '--network', 'none', '-t', tag, '-'];
+  const built = await runInGuest(agent, argv, { input: dockerfile });
+  expect(built.exit, built.stderr).toMatchObject({ code: 0 });
+  return (await docker('image', 'inspect', '--format', '{{json .RootFS}} {{json .Config}}', tag)).stdout;
+}
+
+describe('an image', () => {
+  it('has the same layers and configuration, whether the shim was there or not', async () => {
+    const withIt = await builtImage('test/containers:with');
+    expect(await withoutShim(() => builtImage('test/containers:without'))).toBe(withIt);
+    expect(withIt).not.toMatch(/rvm|BOX64/);
+  });
+});
+
+describe('a container of x86_64 programs has translator and cache', () => {
+  it.each([
+    ['by default', []],
+    ['with a read-only root', ['--read-only']],
+    ['as another user', ['--user', '1000:1000']],
+    ['without a network', ['--network', 'none']],
+    ['on the host’s network', ['--network', 'host']],
+    ['with every privilege', ['--privileged']],
+    ['without any capability', ['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges']],
+    ['with mounts of its own', ['--volume', '/data:/dev/mine:ro', '--tmpfs', '/scratch']],
+  ])('%s', async (_how, options) => {
+    const { stdout, stderr, exit } = await runAmd64(options, PROBE);
+    expect({ stdout, stderr, exit }).toMatchObject({
+      stdout: 'x86_64\ncache\nguarded\n',
+      exit: { code: 0 },
+    });
+  });
+
+  it('and what `docker exec` starts in it has them too', async () => {
+    const { stdout: id } = await docker('run', '-d', '--platform', 'linux/amd64', AMD64, 'sleep', '60');
+    try {
+      expect((await docker('exec', id.trim(), 'sh', '-c', PROBE)).stdout).toBe('x86_64\ncache\nguarded\n');
+    } finally {
+      await docker('rm', '--force', id.trim());
+    }
+  });
+
+  it('but keeps a mount and a variable that its user gave', async () => {
+    const options = ['--tmpfs', '/dev/rvm-cache:mode=755', '--env', 'BOX64_DYNACACHE=0', '--user', '1000'];
+    const { stdout } = await runAmd64(options, 'echo $BOX64_DYNACACHE; test -w /dev/rvm-cache || echo mine');
+    expect(stdout).toBe('0\nmine\n');
+  });
+
+  it('also while the agent does not answer', async () => {
+    // One script, because no other could be started meanwhile.
+    const stdout = await guest(`agent=$(pgrep -f '[b]oot/agent.cjs')
+      kill -STOP $agent
+      timeout 60 docker run --rm --platform linux/amd64 ${AMD64} sh -c '${PROBE}'
+      status=$?
+      kill -CONT $agent
+      exit $status`);
+    expect(stdout).toBe('x86_64\ncache\nguarded\n');
+  });
+});
+
+describe('a container of arm64 programs', () => {
+  const run = (...script: string[]): string[] => ['run', '--rm', '--platform', 'linux/arm64', ARM64, ...script];
+
+  it('is not touched', async () => {
+    const { stdout } = await docker(...run('/bin/busybox', 'cat', '/proc/self/mountinfo'));
+    expect(stdout).toContain('/proc');
+    expect(stdout).not.toContain('rvm');
+  });
+
+  it('starts as fast as without the shim', async () => {
+    const once = async (): Promise<number> => {
+      const started = performance.now();
+      expect((await docker(...run('/bin/busybox', 'true'))).exit).toMatchObject({ code: 0 });
+      return performance.now() - started;
+    };
+    await once();
+    const ratios: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const withIt = await once();
+      ratios.push(withIt / (await withoutShim(once)));
+    }
+    const ratio = ratios.sort((a, b) => a - b)[1] ?? 0;
+    process.stdout.write(`docker run … true, with the shim against without: ${ratio.toFixed(2)}× (goal under 1.10×)\n`);
+    // Whether it costs something, not how fast the machine is today.
+    expect(ratio).toBeLessThan(1.5);
+  });
+});
