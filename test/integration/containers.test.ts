@@ -41,23 +41,6 @@ async function withoutShim<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Layers and configuration of an image of one step, whose times are fixed. */
-async function builtImage(tag: string): Promise<string> {
-  const dockerfile = `FROM ${AMD64}\nRUN mkdir /made && cp /bin/true /made/true && touch -d @0 /made/true /made\n`;
-  const argv = ['docker', 'build', '--no-cache', '--platform', 'linux/amd64', '--network', 'none', '-t', tag, '-'];
-  const built = await runInGuest(agent, argv, { input: dockerfile });
-  expect(built.exit, built.stderr).toMatchObject({ code: 0 });
-  return (await docker('image', 'inspect', '--format', '{{json .RootFS}} {{json .Config}}', tag)).stdout;
-}
-
-describe('an image', () => {
-  it('has the same layers and configuration, whether the shim was there or not', async () => {
-    const withIt = await builtImage('test/containers:with');
-    expect(await withoutShim(() => builtImage('test/containers:without'))).toBe(withIt);
-    expect(withIt).not.toMatch(/rvm|BOX64/);
-  });
-});
-
 describe('a container of x86_64 programs has translator and cache', () => {
   it.each([
     ['by default', []],
