@@ -4,6 +4,8 @@ import type { AgentClient } from '../../host/channel/agent-client.ts';
 import { type Outcome, rosettaVm, runInGuest, sharedAgent, sharedMachine } from './support.ts';
 
 const AMD64 = 'test/containers:dash';
+/** The same with files that BuildKit mounts over. */
+const FILLED = 'test/containers:filled';
 const ARM64 = 'test/containers:busybox';
 /** Where the agent puts the shim, first on dockerd's PATH (guest/engine/daemon.ts). */
 const SHIM = '/run/rosetta-vm/engine/bin/runc';
@@ -40,6 +42,29 @@ async function withoutShim<T>(work: () => Promise<T>): Promise<T> {
     await guest(`mv ${SHIM}.away ${SHIM}`);
   }
 }
+
+/** Layers and configuration of an image of one step, whose times are fixed. */
+async function builtImage(tag: string): Promise<string> {
+  const dockerfile = `FROM ${FILLED}\nRUN mkdir /made && cp /bin/true /made/true && touch -d @0 /made/true /made\n`;
+  const argv = ['docker', 'build', '--no-cache', '--platform', 'linux/amd64', '--network', 'none', '-t', tag, '-'];
+  const built = await runInGuest(agent, argv, { input: dockerfile });
+  expect(built.exit, built.stderr).toMatchObject({ code: 0 });
+  return (await docker('image', 'inspect', '--format', '{{json .RootFS}} {{json .Config}}', tag)).stdout;
+}
+
+describe('an image', () => {
+  it('has the same layers and configuration, whether the shim was there or not', async () => {
+    // BuildKit mounts these two in every step. Where they are missing it makes and removes them, and the time of /etc
+    // gets into the layer: two builds then differ, shim or not.
+    await guest(`cd $(mktemp -d) && mkdir etc && touch etc/hosts etc/resolv.conf &&
+      printf 'FROM ${AMD64}\\nCOPY etc /etc/\\n' > Dockerfile &&
+      docker build --platform linux/amd64 -t ${FILLED} .`);
+    const withIt = await builtImage('test/containers:with');
+    expect(await builtImage('test/containers:again')).toBe(withIt);
+    expect(await withoutShim(() => builtImage('test/containers:without'))).toBe(withIt);
+    expect(withIt).not.toMatch(/rvm|BOX64/);
+  });
+});
 
 describe('a container of x86_64 programs has translator and cache', () => {
   it.each([
