@@ -16,7 +16,7 @@ import type { Driver, StopReason, VirtualMachine } from '../drivers/driver.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import type { MachinePlan } from '../plan/plan.ts';
 import { type ProgressSink, stage } from '../progress.ts';
-import { waitForAnnouncement } from './boot-log.ts';
+import { limitBootLog, waitForAnnouncement } from './boot-log.ts';
 import { readBootToken } from './boot-share.ts';
 import type { HostStatus } from './control.ts';
 import { type ControlServer, serveControl } from './control-server.ts';
@@ -70,7 +70,7 @@ class Owner {
   #phase: HostStatus['phase'] = 'starting';
   #machine: VirtualMachine | null = null;
   #ports: PublishedPorts | null = null;
-  /** What listens on the host for the machine, the control socket apart. */
+  /** What works on the host for the machine while it runs, the control socket apart. */
   readonly #listeners: Listener[] = [];
   #stopRequested = false;
   /** Settled when the machine is ready, or is known never to be. */
@@ -149,6 +149,7 @@ class Owner {
   async #start(machine: VirtualMachine, agent: AgentClient, sink: ProgressSink): Promise<void> {
     const { signal } = this.#abort;
     await stage(sink, 'vm.start', 'Starting the virtual machine', () => machine.start());
+    this.#listeners.push(limitBootLog(this.#plan.serialLog, complain));
     await stage(sink, 'agent.wait', 'Waiting for the guest', () => this.#orStopped(this.#waitForAgent(agent, signal)));
     await stage(sink, 'translator.wait', 'Registering the translator', () =>
       this.#orStopped(waitForTranslator(agent, signal)),

@@ -67,6 +67,10 @@ export interface MachinePlan {
   readonly network: { readonly kind: 'nat'; readonly macAddress: string };
   /** Base64 of VZGenericMachineIdentifier's dataRepresentation on a Mac; a UUID elsewhere. Persisted. */
   readonly machineIdentifier: string;
+  /**
+   * File that takes the guest's serial console. A driver empties it at each start and then appends to it, since its
+   * beginning is cut off when it gets long (host/machine/boot-log.ts).
+   */
   readonly serialLog: string;
   readonly runtime: RuntimePlan;
   readonly qemu: { readonly accelerator: 'auto' | 'kvm' | 'tcg' };

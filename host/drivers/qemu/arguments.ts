@@ -115,7 +115,7 @@ function bootArguments({ boot }: MachinePlan, accelerator: Accelerator): string[
 
 function consoleArguments(plan: MachinePlan, qmpSocket: string): string[] {
   return [
-    ...['-chardev', `file,id=serial0,path=${comma(plan.serialLog)}`, '-serial', 'chardev:serial0'],
+    ...['-chardev', `file,id=serial0,path=${comma(plan.serialLog)},append=on`, '-serial', 'chardev:serial0'],
     ...['-chardev', `socket,id=qmp0,path=${comma(qmpSocket)},server=on,wait=off`],
     ...['-mon', 'chardev=qmp0,mode=control'],
   ];

@@ -1,4 +1,5 @@
 /** Starts the processes of a machine in their order, and ends them all. */
+import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RosettaVmError } from '../../errors.ts';
 import type { MachinePlan } from '../../plan/plan.ts';
@@ -33,6 +34,8 @@ export async function launch(
 ): Promise<RunningProcesses> {
   const sockets = [...commands.helpers.map(({ socket }) => socket), commands.vsockSocket, commands.qmpSocket];
   await preflight(plan, sockets);
+  // QEMU appends to it.
+  await writeFile(plan.serialLog, '', { mode: 0o600 });
   const started: OwnedProcess[] = [];
   const start = (command: HelperCommand | MachineCommands['qemu']): OwnedProcess => {
     const process = OwnedProcess.start(command, env);

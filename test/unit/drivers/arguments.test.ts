@@ -32,7 +32,7 @@ test('the whole command line of QEMU', () => {
     -no-reboot
     -kernel /i/vmlinuz
     -append console=ttyAMA0 root=/dev/nvme0n1 mitigations=off kpti=off
-    -chardev file,id=serial0,path=/m/serial.log
+    -chardev file,id=serial0,path=/m/serial.log,append=on
     -serial chardev:serial0
     -chardev socket,id=qmp0,path=/r/qmp.sock,server=on,wait=off
     -mon chardev=qmp0,mode=control
