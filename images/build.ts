@@ -11,6 +11,7 @@ import type { ArchiveOptions } from './debian/archive.ts';
 import { sha256Of } from './debian/download.ts';
 import type { ImageRecord, ImageStore } from './image.ts';
 import { INITRD_SOURCES, makeInitrd } from './initrd.ts';
+import { isCopyright, type PackageLicenses, packageLicenses } from './licenses.ts';
 import type { ImageManifest, Part } from './manifest.ts';
 import { isDropped, MODULES } from './packages.ts';
 import { fetchPackages, type ImagePlan, planImage } from './plan.ts';
@@ -117,7 +118,7 @@ async function writeImage(
     ...making,
     tree: null,
     isDropped: () => true,
-    isRead: (name) => TRANSLATOR_SOURCES.includes(name),
+    isRead: (name, bytes) => TRANSLATOR_SOURCES.includes(name) || isCopyright(name, bytes),
   });
   const share = await writeTranslators(at(IMAGE_FILES.translators), required(sources), {
     box64: versionOf(debs.translators, 'box64'),
@@ -141,7 +142,12 @@ async function writeImage(
     files,
   };
   await writeSynced(at(IMAGE_FILES.manifest), json(manifest));
-  await writeSynced(at(IMAGE_FILES.sbom), json(makeSbom(manifest)));
+  const licenses = new Map([
+    ...kernel.licenses,
+    ...packageLicenses(debs.root, read),
+    ...packageLicenses(debs.translators, sources),
+  ]);
+  await writeSynced(at(IMAGE_FILES.sbom), json(makeSbom(manifest, licenses)));
   await store.writeRecord(folder, {
     id: plan.id,
     kernelVersion: kernel.version,
@@ -154,6 +160,7 @@ interface Kernel {
   readonly version: string;
   readonly image: Buffer;
   readonly modules: readonly Entry[];
+  readonly licenses: PackageLicenses;
 }
 
 const KERNEL_IMAGE = /^boot\/vmlinuz-(.+)$/;
@@ -163,7 +170,7 @@ async function readKernel(debs: readonly Deb[], making: Making): Promise<Kernel>
     ...making,
     tree: null,
     isDropped: () => true,
-    isRead: (name) => KERNEL_IMAGE.test(name) || name.startsWith('usr/lib/modules/'),
+    isRead: (name, bytes) => KERNEL_IMAGE.test(name) || name.startsWith('usr/lib/modules/') || isCopyright(name, bytes),
   });
   const name = [...read.keys()].find((one) => KERNEL_IMAGE.test(one)) ?? '';
   const version = KERNEL_IMAGE.exec(name)?.[1] ?? '';
@@ -177,10 +184,11 @@ async function readKernel(debs: readonly Deb[], making: Making): Promise<Kernel>
       fix: 'Update rosetta-vm, or report it.',
     });
   }
-  return { version, image, modules: await kernelModules(read, `usr/lib/modules/${version}`, MODULES) };
+  const modules = await kernelModules(read, `usr/lib/modules/${version}`, MODULES);
+  return { version, image, modules, licenses: packageLicenses(debs, read) };
 }
 
-/** Writes the root archive; answers the packages' files that the initial RAM disk needs. */
+/** Writes the root archive; answers the packages' files that are of further use. */
 async function writeRoot(
   file: string,
   date: number,
@@ -198,7 +206,10 @@ async function writeRoot(
       ...making,
       tree,
       isDropped,
-      isRead: (name) => isReadToFinish(name) || INITRD_SOURCES.some((source) => isFileOrVersion(source, name)),
+      isRead: (name, bytes) =>
+        isReadToFinish(name) ||
+        INITRD_SOURCES.some((source) => isFileOrVersion(source, name)) ||
+        isCopyright(name, bytes),
     });
     await finishRoot(tree, read);
     await tar.finish();

@@ -1,10 +1,12 @@
 /** The image's bill of materials: CycloneDX 1.6 JSON (https://cyclonedx.org/docs/1.6/json/). */
 import { createHash } from 'node:crypto';
 import { version } from '../host/version.ts';
+import { spdxExpression } from './debian/spdx.ts';
+import { type PackageLicenses, packageKey } from './licenses.ts';
 import type { ImageManifest, ManifestPackage } from './manifest.ts';
 
-/** The document of a manifest; the same manifest gives the same document. */
-export function makeSbom(manifest: ImageManifest): unknown {
+/** The document of a manifest; the same manifest and licences give the same document. */
+export function makeSbom(manifest: ImageManifest, licenses: PackageLicenses): unknown {
   return {
     $schema: 'http://cyclonedx.org/schema/bom-1.6.schema.json',
     bomFormat: 'CycloneDX',
@@ -22,7 +24,7 @@ export function makeSbom(manifest: ImageManifest): unknown {
       },
     },
     components: [
-      ...manifest.inputs.packages.map(packageComponent),
+      ...manifest.inputs.packages.map((one) => packageComponent(one, licenses.get(packageKey(one)) ?? [])),
       ...manifest.files.map(({ path, sha256 }) => ({
         type: 'file',
         'bom-ref': `file:${path}`,
@@ -33,21 +35,29 @@ export function makeSbom(manifest: ImageManifest): unknown {
   };
 }
 
-function packageComponent(one: ManifestPackage): unknown {
+function packageComponent(one: ManifestPackage, declared: readonly string[]): unknown {
   const reference = packageUrl(one);
   return {
     type: 'library',
     'bom-ref': reference,
     name: one.name,
     version: one.version,
+    licenses: [license(one, declared)],
     purl: reference,
     hashes: [{ alg: 'SHA-256', content: one.sha256 }],
     ...(one.homepage === '' ? {} : { externalReferences: [{ type: 'website', url: one.homepage }] }),
     properties: [
       { name: 'rosetta-vm:parts', value: one.parts.join(' ') },
       { name: 'rosetta-vm:source-package', value: one.source },
+      ...(declared.length === 0 ? [] : [{ name: 'rosetta-vm:debian-licenses', value: declared.join('; ') }]),
     ],
   };
+}
+
+/** NOASSERTION is SPDX's word for what was not determined: the copyright file is prose for people. */
+function license({ source }: ManifestPackage, declared: readonly string[]): unknown {
+  if (declared.length === 0) return { license: { name: 'NOASSERTION' } };
+  return { expression: spdxExpression(declared, source), acknowledgement: 'declared' };
 }
 
 /** Package URL of the type `deb` (https://github.com/package-url/purl-spec, types/deb). */

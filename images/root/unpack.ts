@@ -18,8 +18,8 @@ export interface UnpackOptions {
   readonly tree: RootTree | null;
   /** Files that do not go into the tree. */
   readonly isDropped: (name: string) => boolean;
-  /** Files whose contents are kept and answered, dropped or not. */
-  readonly isRead: (name: string) => boolean;
+  /** Files whose contents (of `bytes`) are kept and answered, dropped or not. */
+  readonly isRead: (name: string, bytes: number) => boolean;
   readonly signal?: AbortSignal | undefined;
   /** Called after each package. */
   readonly onPackage?: ((deb: Deb) => void) | undefined;
@@ -35,7 +35,7 @@ export async function unpackPackages(debs: readonly Deb[], options: UnpackOption
   for (const deb of debs) {
     for await (const entry of packageFiles(deb.file, `${deb.name} ${deb.version}`)) {
       if (options.signal?.aborted === true) throw asRosettaVmError(options.signal.reason);
-      const isWanted = options.isRead(entry.path) && !read.has(entry.path);
+      const isWanted = options.isRead(entry.path, entry.bytes) && !read.has(entry.path);
       const isPlaced = options.tree !== null && !options.isDropped(entry.path);
       if (!isWanted && !isPlaced) continue;
       const loaded = await entry.load();

@@ -157,6 +157,25 @@ describe('building an image', () => {
     for (const file of manifest.files) expect(await sha256Of(path.join(image.directory, file.path))).toBe(file.sha256);
   });
 
+  it('tells the licences of packages whose copyright file says them in a form for machines', async () => {
+    const form = 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\n';
+    const files = [{ name: './usr/share/doc/socat/copyright', content: `${form}License: GPL-2 with Foo exception\n` }];
+    const told = await serveArchive(guestArchive({ socat: { files } }));
+    const image = await buildImage({ store: storeIn(home), ...options(told) });
+    await told.close();
+    const { components } = JSON.parse(await readFile(image.sbom, 'utf8'));
+    const of = (wanted: string) => components.find(({ name }: { name: string }) => name === wanted);
+
+    expect(of('socat').licenses).toEqual([
+      { expression: 'LicenseRef-socat-GPL-2-with-Foo-exception', acknowledgement: 'declared' },
+    ]);
+    expect(of('socat').properties).toContainEqual({
+      name: 'rosetta-vm:debian-licenses',
+      value: 'GPL-2 with Foo exception',
+    });
+    expect(of('netbase').licenses).toEqual([{ license: { name: 'NOASSERTION' } }]);
+  });
+
   it('downloads no package again for an image that is there', async () => {
     await buildImage({ store: storeIn(home), ...options() });
     const before = archive.requests.length;
