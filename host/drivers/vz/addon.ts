@@ -14,6 +14,11 @@ export interface VzAddon {
   /** {@link VzHostReport} as JSON. Asks the framework, changes nothing, never throws. */
   hostReport(): string;
   /**
+   * Base64 of a new VZGenericMachineIdentifier's dataRepresentation: what a machine is given when it is created and
+   * keeps, since a saved state is restored only under the identifier that it was saved under. Needs no entitlement.
+   */
+  newMachineIdentifier(): string;
+  /**
    * Makes the configuration and the machine on a serial queue of its own; starts nothing. `configuration` is
    * {@link VzConfiguration} as JSON. `events` is the reader's end of an AF_UNIX stream socketpair and belongs to the
    * caller; lines on it are {@link VzLine}. Throws an Error with a property `failure`: {@link VzFailure} as JSON.
@@ -72,7 +77,10 @@ export interface VzFailure {
   readonly message: string;
   /** localizedFailureReason, or empty. */
   readonly reason: string;
-  /** Which part of the configuration was being made, such as `disks[1]`; empty when it is not about one. */
+  /**
+   * Which part of the configuration was being made, by its path in {@link VzConfiguration}: `disks[1]`, `shares[0]`,
+   * `rosetta`, `bootLoader.kernelURL`, `machineIdentifier`, …; empty when it is not about one.
+   */
   readonly subject: string;
 }
 
@@ -146,9 +154,10 @@ export interface VzConfiguration {
   readonly CPUCount: number;
   /** Bytes, a multiple of 1 MiB. */
   readonly memorySize: number;
-  /** Base64 of VZGenericMachineIdentifier.dataRepresentation. */
+  /** Base64 of VZGenericMachineIdentifier.dataRepresentation; empty for a new one that nobody keeps. */
   readonly machineIdentifier: string;
   readonly bootLoader: {
+    /** Absolute paths, as everywhere here; the addon makes file URLs of them. */
     readonly kernelURL: string;
     readonly initialRamdiskURL: string | null;
     readonly commandLine: string;
