@@ -20,7 +20,7 @@ export { type BuildEvent, type BuildOptions, type BuildResult, runBuild } from '
 export type { StepReport } from './build/explain.ts';
 export type { BuildOutput, BuildRequest, BuildSecret, NamedContext } from './build/request.ts';
 export type { BuildStep } from './build/steps.ts';
-export type { AgentClient, ExecSession } from './channel/agent-client.ts';
+export type { AgentClient, ExecSession, Hold } from './channel/agent-client.ts';
 export type { PublishedPort } from './docker/ports.ts';
 export { diagnose, ensureHost } from './doctor/index.ts';
 export { installPackages } from './doctor/packages.ts';

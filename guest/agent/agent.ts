@@ -17,6 +17,7 @@ import {
   type ExecRequest,
   FORWARD_UPGRADE,
   type Health,
+  HOLD_UPGRADE,
   PROTOCOL_VERSION,
 } from '../protocol.ts';
 import { TranslatorService } from '../translators/service.ts';
@@ -26,6 +27,7 @@ import { RunningPrograms, runExec } from './exec.ts';
 import { execCommand } from './exec-command.ts';
 import { forward } from './forward.ts';
 import { kernelRelease, memory, uptimeSeconds } from './health.ts';
+import { hold } from './hold.ts';
 import { invalidRequest } from './http-error.ts';
 import { Log, type PartLog } from './log.ts';
 import { sendLogs, sendText } from './log-stream.ts';
@@ -182,6 +184,11 @@ class Guest {
         [`GET /v1/exec ${EXEC_UPGRADE}`]: (call) => this.#exec(call),
         [`GET /v1/forward ${FORWARD_UPGRADE}`]: (call) =>
           forward(call, requests.parseForwardTarget(call.url.searchParams)),
+        [`GET /v1/cache/off ${HOLD_UPGRADE}`]: (call) => hold(call, () => this.#cache.suspend()),
+        [`GET /v1/translator ${HOLD_UPGRADE}`]: (call) => {
+          const { name } = requests.parseTranslatorSwitch({ name: call.url.searchParams.get('name') });
+          return hold(call, () => this.#translator.borrow(name));
+        },
       },
     };
   }

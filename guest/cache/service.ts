@@ -48,7 +48,10 @@ export class CacheService {
   readonly #limitBytes: number;
   readonly #run: RunCommand;
   readonly #log: PartLog;
+  /** As the spec and the user want it. */
   #enabled: boolean;
+  /** How many want it off for a while. */
+  #suspended = 0;
   #listener: () => Promise<void> = () => Promise.resolve();
   #diskReady: Promise<boolean> = Promise.resolve(false);
   #target: CacheTarget | undefined;
@@ -97,7 +100,7 @@ export class CacheService {
     } catch (error) {
       this.#fail(error);
     }
-    if (this.#enabled) await this.#serve();
+    if (this.#isWanted) await this.#serve();
     await this.#changed();
   }
 
@@ -121,11 +124,18 @@ export class CacheService {
 
   async setEnabled(enabled: boolean): Promise<CacheStatus> {
     this.#enabled = enabled;
-    if (enabled) await this.#serve();
-    else await this.#stopServing();
-    await this.#changed();
-    this.#log.info(enabled ? 'The cache is on.' : 'The cache is off.');
+    await this.#switch();
     return this.status();
+  }
+
+  /** Switches it off until what is answered has been called, and everybody else's as well. */
+  async suspend(): Promise<() => Promise<void>> {
+    this.#suspended += 1;
+    await this.#switch();
+    return async () => {
+      this.#suspended -= 1;
+      await this.#switch();
+    };
   }
 
   /** What the environment of a program has to say about the cache. */
@@ -139,6 +149,7 @@ export class CacheService {
     if (backend === 'none') return { backend, state: 'off', reason: 'This translator keeps no translations.' };
     if (this.#failure !== undefined) return { backend, state: 'failed', reason: this.#failure };
     if (!this.#attached) return { backend, state: 'starting' };
+    if (this.#enabled && !this.#isWanted) return { backend, state: 'off', reason: 'A build runs without it just now.' };
     return { backend, state: this.#enabled ? 'on' : 'off' };
   }
 
@@ -183,6 +194,10 @@ export class CacheService {
       this.#log.info('Translations were removed.', { removedEntries, removedBytes, removedCorrupt });
     }
     return result;
+  }
+
+  get #isWanted(): boolean {
+    return this.#enabled && this.#suspended === 0;
   }
 
   get #backend(): CacheBackend | undefined {
@@ -258,6 +273,14 @@ export class CacheService {
     for (const [entry, reason] of await removeCorrupt(backend, this.#directory, files)) {
       this.#log.warn('A damaged translation was removed.', { entry, reason });
     }
+  }
+
+  async #switch(): Promise<void> {
+    const wanted = this.#isWanted;
+    if (wanted) await this.#serve();
+    else await this.#stopServing();
+    await this.#changed();
+    this.#log.info(wanted ? 'The cache is on.' : 'The cache is off.');
   }
 
   async #serve(): Promise<void> {

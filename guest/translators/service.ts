@@ -12,6 +12,7 @@ import { writeEdits } from '../engine/edits.ts';
 import type { BootConfig, DenyRow, ExecCounts, TranslatorName, TranslatorStatus } from '../protocol.ts';
 import { type BinfmtEntry, register, x86_64Entry } from './binfmt.ts';
 import { readExecCounts } from './exec-counts.ts';
+import { Loans } from './loans.ts';
 import { COUNTERS_FILE, ensureTranslatorFolder, ROUTER_FILE, TABLE_FILE } from './memory.ts';
 import { proveTranslation } from './proof.ts';
 import { TRANSLATORS } from './registry.ts';
@@ -45,6 +46,7 @@ export class TranslatorService {
   readonly #run: RunCommand;
   readonly #log: PartLog;
   #status: TranslatorStatus;
+  readonly #loans: Loans<TranslatorName, TranslatorStatus>;
   /** The one that was asked for first, then those that the router may fall back to. */
   #found: readonly FoundTranslator[] = [];
   /** Switches wait for each other: the kernel's table is one. */
@@ -65,6 +67,11 @@ export class TranslatorService {
     this.#run = run;
     this.#log = log;
     this.#status = { state: 'starting', wanted: config.name, removedHandlers: [] };
+    this.#loans = new Loans(config.name, (name: TranslatorName) => {
+      const next = this.#last.then(() => this.#switchTo(name));
+      this.#last = next.catch(() => {});
+      return next;
+    });
   }
 
   /** Settles with the state in {@link status}; never throws. */
@@ -95,9 +102,12 @@ export class TranslatorService {
 
   /** Makes `name` the translator. Throws what went wrong, and {@link status} says it too. */
   use(name: TranslatorName): Promise<TranslatorStatus> {
-    const next = this.#last.then(() => this.#switchTo(name));
-    this.#last = next.catch(() => {});
-    return next;
+    return this.#loans.choose(name);
+  }
+
+  /** The same until what is answered has been called. */
+  borrow(name: TranslatorName): Promise<() => Promise<void>> {
+    return this.#loans.borrow(name);
   }
 
   /** Tells the router and the runc shim what counts now; from the next exec and the next container on it does. */

@@ -3,7 +3,7 @@
  * with the next translator. What helped is remembered in the deny list, as far as the program is known.
  */
 import type { DenyFrom, TranslatorName } from '../../guest/protocol.ts';
-import type { AgentClient } from '../channel/agent-client.ts';
+import type { AgentClient, Hold } from '../channel/agent-client.ts';
 import type { Suspicion } from './failure.ts';
 import type { BuildStep } from './steps.ts';
 
@@ -24,7 +24,7 @@ export interface FailedTry {
   readonly suspicion: Suspicion | null;
 }
 
-type Controls = Pick<AgentClient, 'health' | 'cacheSwitch' | 'translatorSwitch' | 'denyAdd'>;
+type Controls = Pick<AgentClient, 'health' | 'cacheHoldOff' | 'translatorHold' | 'denyAdd'>;
 
 interface RetryOptions {
   /** Says plainly what is being done. */
@@ -44,7 +44,7 @@ export async function remedies(agent: Pick<AgentClient, 'health'>): Promise<Cond
 /**
  * Runs `attempt` under ordinary conditions and, after failures that look like the translator's, under each remedy.
  * Resolves with the failure of the last try, or null when one succeeded. The switches are of the whole machine, so
- * they are put back whatever happens; other builds are slower meanwhile.
+ * they are held only, and end with this process whatever happens to it; other builds are slower meanwhile.
  */
 export async function withRetries<T extends FailedTry>(
   agent: Controls,
@@ -55,21 +55,15 @@ export async function withRetries<T extends FailedTry>(
   if (first === null || first.suspicion === null) return first;
   const left = await remedies(agent);
   const own = left.length === 0 ? null : ((await agent.health()).translator.active?.name ?? null);
-  let cacheChanged = false;
-  let translatorChanged = false;
+  const holds: Hold[] = [];
   let last = first;
   try {
     for (const condition of left) {
       if (last.suspicion === null) return last;
       const { evidence } = last.suspicion;
       tell(`${stepOf(last)} failed as if its translator did (${evidence}). Trying once more ${describe(condition)}.`);
-      if (condition.translator !== null) {
-        translatorChanged = true;
-        await agent.translatorSwitch({ name: condition.translator });
-      } else {
-        cacheChanged = true;
-        await agent.cacheSwitch({ enabled: false });
-      }
+      const { translator } = condition;
+      holds.push(await (translator === null ? agent.cacheHoldOff() : agent.translatorHold({ name: translator })));
       const failed = await attempt(condition);
       if (failed === null) {
         await remember(agent, last, condition, own, tell);
@@ -79,8 +73,7 @@ export async function withRetries<T extends FailedTry>(
     }
     return last;
   } finally {
-    if (translatorChanged && own !== null) await agent.translatorSwitch({ name: own });
-    if (cacheChanged) await agent.cacheSwitch({ enabled: true });
+    for (const hold of holds.reverse()) await hold.release();
   }
 }
 

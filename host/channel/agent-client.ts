@@ -1,5 +1,6 @@
 /** The host's side of guest/protocol.ts: one method a request, answers checked, each with a time limit. */
 import type { Duplex } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type CacheActivity,
@@ -17,6 +18,7 @@ import {
   type ExecRequest,
   FORWARD_UPGRADE,
   type Health,
+  HOLD_UPGRADE,
   type LogLine,
   type TimeRequest,
   type TimeResult,
@@ -37,6 +39,8 @@ const ANSWER_LIMIT_MS = 15_000;
 const LONG_LIMIT_MS = 10 * 60_000;
 /** Time for the connection and the switch of protocols; the stream then has no limit. */
 const UPGRADE_LIMIT_MS = 30_000;
+/** To take back a change: putting the former translator in its place and proving it. */
+const RELEASE_LIMIT_MS = 60_000;
 const MAX_LOG_LINE_BYTES = 128 * 1024;
 /** The agent's own limit for all headers together is 256 KiB (guest/agent/server.ts). */
 const MAX_EXEC_HEADER_BYTES = 240 * 1024;
@@ -57,6 +61,12 @@ export interface LogOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A change of the machine that lasts as long as this process wants it. */
+export interface Hold {
+  /** Resolves when it is taken back. A guest that does not answer does that by itself, as soon as it can. */
+  release(): Promise<void>;
+}
+
 /**
  * Every method opens a connection of its own. All throw `E_VM_FAILED` (no connection), `E_TIMEOUT`, `E_ABORTED`,
  * `E_PROTOCOL` (an answer that makes no sense), and the code of the agent's own error.
@@ -67,6 +77,8 @@ export interface AgentClient {
   cacheVerify(options?: CallOptions): Promise<CacheVerifyResult>;
   cachePrune(request: CachePruneRequest, options?: CallOptions): Promise<CachePruneResult>;
   cacheSwitch(request: CacheSwitchRequest, options?: CallOptions): Promise<CacheStatus>;
+  /** Switches the cache off, whoever else wants it, until the hold is released or this process ends. */
+  cacheHoldOff(options?: CallOptions): Promise<Hold>;
   /** Between two times (Unix ms, the guest's clock): see {@link CacheActivity}. */
   cacheActivity(
     span: { readonly sinceMs: number; readonly untilMs: number },
@@ -79,6 +91,8 @@ export interface AgentClient {
   denyRemove(request: DenyRemoveRequest, options?: CallOptions): Promise<DenyList>;
   execCounts(options?: CallOptions): Promise<ExecCounts>;
   translatorSwitch(request: TranslatorSwitchRequest, options?: CallOptions): Promise<TranslatorStatus>;
+  /** Registers another translator in the same way, until the hold is released or this process ends. */
+  translatorHold(request: TranslatorSwitchRequest, options?: CallOptions): Promise<Hold>;
   time(request: TimeRequest, options?: CallOptions): Promise<TimeResult>;
   /** Resolves when the guest has agreed to power off. */
   shutdown(options?: CallOptions): Promise<void>;
@@ -120,6 +134,7 @@ export function agentClient(address: Address): AgentClient {
     cachePrune: (request, options) =>
       send('POST', '/v1/cache/prune', request, answers.asCachePruneResult, options, LONG_LIMIT_MS),
     cacheSwitch: (request, options) => send('PUT', '/v1/cache', request, answers.asCacheStatus, options),
+    cacheHoldOff: async (options) => holdOf(await switchTo('/v1/cache/off', HOLD_UPGRADE, {}, options)),
     cacheActivity: ({ sinceMs, untilMs }, options) =>
       get(
         `/v1/cache/activity?sinceMs=${Math.floor(sinceMs)}&untilMs=${Math.ceil(untilMs)}`,
@@ -133,6 +148,8 @@ export function agentClient(address: Address): AgentClient {
     execCounts: (options) => get('/v1/execs', answers.asExecCounts, options),
     translatorSwitch: (request, options) =>
       send('PUT', '/v1/translator', request, answers.asTranslatorStatus, options, LONG_LIMIT_MS),
+    translatorHold: async ({ name }, options) =>
+      holdOf(await switchTo(`/v1/translator?name=${name}`, HOLD_UPGRADE, {}, { timeoutMs: LONG_LIMIT_MS, ...options })),
     time: (request, options) => send('POST', '/v1/time', request, answers.asTimeResult, options),
     shutdown: (options) => send('POST', '/v1/shutdown', {}, nothing, options),
     restart: (options) => send('POST', '/v1/restart', {}, nothing, options),
@@ -143,6 +160,20 @@ export function agentClient(address: Address): AgentClient {
     forward: (target, options) => {
       const query = 'path' in target ? `path=${encodeURIComponent(target.path)}` : `port=${target.port}`;
       return switchTo(`/v1/forward?${query}`, FORWARD_UPGRADE, {}, options);
+    },
+  };
+}
+
+function holdOf(stream: Duplex): Hold {
+  // Nothing comes but the end, also of a connection that is lost.
+  stream.resume();
+  const ended = finished(stream, { writable: false }).catch(() => {});
+  return {
+    release: async () => {
+      stream.end();
+      const timer = setTimeout(() => stream.destroy(), RELEASE_LIMIT_MS);
+      await ended;
+      clearTimeout(timer);
     },
   };
 }

@@ -37,6 +37,17 @@ async function context(files: Readonly<Record<string, string>>): Promise<string>
 const build = (args: readonly string[], env: NodeJS.ProcessEnv = {}) =>
   rosettaVm(['build', '--machine', sharedMachine(), ...args], env);
 
+/** Starts a build that is not waited for; `said` answers with what it has written for people. */
+function startBuild(args: readonly string[]) {
+  const argv = [packageFile('dist/rosetta-vm.js'), 'build', '-m', sharedMachine(), ...args];
+  const started = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let text = '';
+  started.stderr.setEncoding('utf8').on('data', (piece: string) => {
+    text += piece;
+  });
+  return { process: started, said: () => text };
+}
+
 const docker = async (...argv: string[]) => await runInGuest(await sharedAgent(), ['docker', ...argv]);
 
 /** What builds have left in the guest. */
@@ -146,18 +157,10 @@ describe('a build that fails', () => {
 
   test('for Ctrl-C ends with 130 and leaves nothing behind', async () => {
     const folder = await context({ Dockerfile: 'FROM scratch\nCOPY bin /bin\nRUN echo begun; while :; do :; done' });
-    const child = spawn(
-      process.execPath,
-      [packageFile('dist/rosetta-vm.js'), 'build', '-m', sharedMachine(), ...NATIVE, folder],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    );
-    let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-    await expect.poll(() => said, { timeout: 60_000 }).toMatch(/^#\d+ begun/m);
-    const status = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGINT');
+    const child = startBuild([...NATIVE, folder]);
+    await expect.poll(child.said, { timeout: 60_000 }).toMatch(/^#\d+ begun/m);
+    const status = new Promise((resolve) => child.process.once('exit', resolve));
+    child.process.kill('SIGINT');
     expect(await status).toBe(130);
     expect(await leftovers()).toBe('');
     await expect.poll(async () => (await docker('ps', '-q')).stdout, { timeout: 30_000 }).toBe('');
@@ -202,5 +205,21 @@ describe('x86_64 steps', () => {
     expect(outcome.status).toBe(0);
     expect((await agent.denyList()).rows).toMatchObject([{ program: '/opt/tool', from: 'cache' }]);
     expect((await agent.health()).cache.state).toBe('on');
+  });
+
+  test('whose second try is killed, and with it the command line, leave the cache on and nothing behind', async () => {
+    const agent = await sharedAgent();
+    const script =
+      '[ ! -e /dev/rvm-cache ] || { echo "line 1: 9 Illegal instruction (core dumped) /opt/tool" >&2; exit 132; }; echo second; while :; do :; done';
+    const folder = await context({ Dockerfile: `FROM ${AMD64_BASE}\nRUN ${script}` });
+    const child = startBuild(['--no-cache', folder]);
+    const gone = new Promise((resolve) => child.process.once('exit', resolve));
+    await expect.poll(child.said, { timeout: 120_000 }).toMatch(/^#\d+ (?:[\d.]+ )?second/m);
+    expect((await agent.health()).cache).toMatchObject({ state: 'off', reason: expect.stringContaining('build') });
+    child.process.kill('SIGKILL');
+    await gone;
+    await expect.poll(async () => (await agent.health()).cache.state, { timeout: 30_000 }).toBe('on');
+    await expect.poll(leftovers, { timeout: 30_000 }).toBe('');
+    expect((await agent.denyList()).rows).toEqual([]);
   });
 });

@@ -93,13 +93,13 @@ function machine(health: Partial<Health> = {}) {
   const translator = { ...HEALTH.translator, fallbacks: [{ name: 'qemu', version: '10' }] } as const;
   const agent: Parameters<typeof withRetries>[0] = {
     health: async () => ({ ...HEALTH, translator, ...health }),
-    cacheSwitch: async ({ enabled }) => {
-      calls.push(`cache ${enabled ? 'on' : 'off'}`);
-      return HEALTH.cache;
+    cacheHoldOff: async () => {
+      calls.push('cache off');
+      return { release: async () => void calls.push('cache on') };
     },
-    translatorSwitch: async ({ name }) => {
+    translatorHold: async ({ name }) => {
       calls.push(name);
-      return HEALTH.translator;
+      return { release: async () => void calls.push('box64') };
     },
     denyAdd: async (request) => {
       denied.push(request);

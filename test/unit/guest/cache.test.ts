@@ -263,6 +263,30 @@ describe('the cache service', () => {
     expect(await cache.setEnabled(true)).toMatchObject({ state: 'on' });
   });
 
+  it('is off for as long as somebody wants it so, and then as its user left it', async () => {
+    await cache.attach(target);
+    const first = await cache.suspend();
+    const second = await cache.suspend();
+    expect(cache.status()).toMatchObject({ state: 'off', reason: expect.stringContaining('build') });
+    await first();
+    expect(await cache.setEnabled(true)).toMatchObject({ state: 'off' });
+    expect(cache.view().enabled).toBe(false);
+    await second();
+    expect(cache.status()).toEqual({ backend: 'dynacache', state: 'on' });
+    const third = await cache.suspend();
+    await cache.setEnabled(false);
+    await third();
+    expect(cache.status()).toEqual({ backend: 'dynacache', state: 'off' });
+  });
+
+  it('stays off for those who want it so when the translator changes meanwhile', async () => {
+    const resume = await cache.suspend();
+    await cache.attach(target);
+    expect(cache.view().enabled).toBe(false);
+    await resume();
+    expect(cache.view().enabled).toBe(true);
+  });
+
   it('is off for programs, not an error for them, when there is no data disk', async () => {
     cache.useDisk(Promise.resolve(false));
     await cache.attach(target);
