@@ -9,7 +9,7 @@ import { PassThrough } from 'node:stream';
 import type { TranslatorName } from '../../guest/protocol.ts';
 import type { AgentClient } from '../channel/agent-client.ts';
 import { runBuild } from './build.ts';
-import { DEFAULT_PLATFORM } from './request.ts';
+import { PLAIN_BUILD } from './request.ts';
 
 export interface ProbeResult {
   /** What ran the program; null when nobody counts, as where Rosetta is registered directly. */
@@ -32,21 +32,13 @@ export async function probeBuild(agent: AgentClient, signal: AbortSignal): Promi
     const { steps } = await runBuild(
       agent,
       {
+        ...PLAIN_BUILD,
         context,
         dockerfile: Buffer.from(DOCKERFILE),
-        tags: [],
-        buildArguments: [],
-        labels: [],
-        extraHosts: [],
-        secrets: [],
-        namedContexts: [],
-        target: null,
-        platform: DEFAULT_PLATFORM,
         network: 'none',
         output: { kind: 'none' },
         // A step that BuildKit remembers would run nothing.
         noCache: true,
-        pull: false,
       },
       {
         signal,

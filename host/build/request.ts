@@ -49,6 +49,22 @@ export interface BuildRequest {
 /** What every x86_64 build is for; `docker build` on this host would choose arm64. */
 export const DEFAULT_PLATFORM = 'linux/amd64';
 
+/** A build of a folder without any flag. */
+export const PLAIN_BUILD: Omit<BuildRequest, 'context' | 'dockerfile'> = {
+  tags: [],
+  buildArguments: [],
+  labels: [],
+  extraHosts: [],
+  secrets: [],
+  namedContexts: [],
+  target: null,
+  platform: DEFAULT_PLATFORM,
+  network: null,
+  output: { kind: 'image' },
+  noCache: false,
+  pull: false,
+};
+
 /** Parses `--output`: the short form (a folder, or `-` for a tar on stdout) or `type=…,dest=…`. Throws `E_USAGE`. */
 export function parseOutput(text: string): BuildOutput {
   if (text === '-') return { kind: 'tar', file: null };

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { buildxArguments } from '../../../host/build/arguments.ts';
 import {
   type BuildRequest,
+  PLAIN_BUILD,
   parseContext,
   parseNamedContext,
   parseOutput,
@@ -81,22 +82,7 @@ describe('contexts', () => {
 });
 
 describe('the command line in the guest', () => {
-  const plain: BuildRequest = {
-    context: '/src',
-    dockerfile: '/src/Dockerfile',
-    tags: [],
-    buildArguments: [],
-    labels: [],
-    extraHosts: [],
-    secrets: [],
-    namedContexts: [],
-    target: null,
-    platform: 'linux/amd64',
-    network: null,
-    output: { kind: 'image' },
-    noCache: false,
-    pull: false,
-  };
+  const plain: BuildRequest = { ...PLAIN_BUILD, context: '/src', dockerfile: '/src/Dockerfile' };
   const places = {
     context: '/data/builds/x/context',
     dockerfile: '/data/builds/x/definition/Dockerfile',
