@@ -102,7 +102,7 @@ async function start(
 ): Promise<void> {
   const { signal, onProgress = ignoreProgress } = options;
   const { spec } = draft;
-  const image = await settleImage(paths, spec, options);
+  const image = (await namedImage(paths, spec)) ?? (await firstImage(paths, driver, folder, draft, options));
   const plan = await planFor(paths, folder, draft, image);
   const systemDisk = await ensureSystemDisk({ driver, image, spec, paths, signal, onProgress });
   await stage(onProgress, 'machine.prepare', 'Preparing the machine', async () => {
@@ -137,15 +137,28 @@ function recordFor(name: string, spec: MachineSpec, before: MachineRecord | null
 /** Loaded late: it is large, and most commands need none of it. */
 const imageBuilder = () => import('../../images/index.ts');
 
-/** The image that the spec names; the default one is built when it does not exist yet. */
-async function settleImage(paths: StatePaths, spec: MachineSpec, options: UpOptions): Promise<ImageRecord> {
-  const { buildImage, findImage } = await imageBuilder();
+/** The image that the spec names, or null for the default one when it does not exist yet. */
+async function namedImage(paths: StatePaths, spec: MachineSpec): Promise<ImageRecord | null> {
+  const { findImage } = await imageBuilder();
   try {
     return await findImage(paths, spec.image);
   } catch (error) {
     const missing = error instanceof RosettaVmError && error.code === 'E_IMAGE_NOT_FOUND';
-    if (!missing || spec.image !== DEFAULT_IMAGE) throw error;
+    if (missing && spec.image === DEFAULT_IMAGE) return null;
+    throw error;
   }
+}
+
+/** Builds the default image. What this host lacks for a machine is told before minutes go into that. */
+async function firstImage(
+  paths: StatePaths,
+  driver: Driver,
+  folder: MachineFolder,
+  draft: Draft,
+  options: UpOptions,
+): Promise<ImageRecord> {
+  await driver.explain(await planFor(paths, folder, draft, imageToCome(paths)));
+  const { buildImage } = await imageBuilder();
   const { signal, onProgress = ignoreProgress, mirror } = options;
   return await stage(onProgress, 'image.build', 'Building the guest image', () =>
     buildImage({ store: paths, name: DEFAULT_IMAGE, signal, onProgress, mirror }),

@@ -89,3 +89,10 @@ export function runProgram(argv: readonly string[], options: RunOptions): Promis
     child.once('close', (status) => resolve({ status, stdout, stderr }));
   });
 }
+
+/** The three parts of an error on stderr. */
+export function parts({ stderr }: Outcome): { what: string; why: string; fix: string } {
+  const match = /^Error: (?<what>.+)\n {2}Why: (?<why>[\s\S]+?)\n {2}Fix: (?<fix>[\s\S]+)\n$/m.exec(stderr);
+  if (match?.groups === undefined) throw new Error(`no three-part error: ${stderr}`);
+  return match.groups as { what: string; why: string; fix: string };
+}

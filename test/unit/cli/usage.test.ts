@@ -2,7 +2,7 @@ import { access, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../machine/temporary.ts';
-import { commandLine, type Outcome, runProgram, TEST_VERSION } from './command-line.ts';
+import { commandLine, type Outcome, parts, runProgram, TEST_VERSION } from './command-line.ts';
 import { hostTools } from './host-tools.ts';
 
 const cli = commandLine();
@@ -19,13 +19,6 @@ async function runEquipped(args: readonly string[], files: Readonly<Record<strin
   for (const [name, text] of Object.entries(files)) await writeFile(path.join(cwd, name), text);
   const env = { PATH: `${await hostTools(path.join(cwd, 'bin'))}:${process.env.PATH}` };
   return await cli.run(args, { home: path.join(cwd, 'home'), cwd, env });
-}
-
-/** The three parts of an error on stderr. */
-function parts({ stderr }: Outcome): { what: string; why: string; fix: string } {
-  const match = /^Error: (?<what>.+)\n {2}Why: (?<why>[\s\S]+?)\n {2}Fix: (?<fix>[\s\S]+)\n$/m.exec(stderr);
-  if (match?.groups === undefined) throw new Error(`no three-part error: ${stderr}`);
-  return match.groups as { what: string; why: string; fix: string };
 }
 
 describe('help and version', () => {
