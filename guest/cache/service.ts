@@ -52,6 +52,7 @@ export class CacheService {
   #enabled: boolean;
   /** How many want it off for a while. */
   #suspended = 0;
+  #switched: Promise<void> = Promise.resolve();
   #listener: () => Promise<void> = () => Promise.resolve();
   #diskReady: Promise<boolean> = Promise.resolve(false);
   #target: CacheTarget | undefined;
@@ -275,7 +276,14 @@ export class CacheService {
     }
   }
 
-  async #switch(): Promise<void> {
+  /** Switches wait for each other: a daemon that stops and one that starts would meet at their socket. */
+  #switch(): Promise<void> {
+    const next = this.#switched.then(() => this.#switchNow());
+    this.#switched = next.catch(() => {});
+    return next;
+  }
+
+  async #switchNow(): Promise<void> {
     const wanted = this.#isWanted;
     if (wanted) await this.#serve();
     else await this.#stopServing();
