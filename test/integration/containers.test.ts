@@ -111,6 +111,31 @@ describe('a container of x86_64 programs has translator and cache', () => {
   });
 });
 
+describe('a container in which /proc is not mounted', () => {
+  /** Docker always mounts it, so this is a bundle of runc's own, run by what `runc` is on dockerd's PATH. */
+  async function runWithoutProc(runc: string, script: string): Promise<Outcome> {
+    const edit = `const fs = require('fs'), config = JSON.parse(fs.readFileSync('config.json'));
+      config.process.terminal = false;
+      config.process.args = ['/bin/sh', '-c', process.argv[1]];
+      config.mounts = config.mounts.filter(({ destination }) => destination !== '/proc');
+      config.linux.maskedPaths = config.linux.readonlyPaths = [];
+      fs.writeFileSync('config.json', JSON.stringify(config));`;
+    const argv = [
+      'sh',
+      '-c',
+      `cd $(mktemp -d) && mkdir rootfs && /usr/sbin/runc spec && node -e "$2" "$3" &&
+        id=$(docker create --platform linux/amd64 ${AMD64} sh) && docker export $id | tar -x -C rootfs -f - &&
+        docker rm $id >/dev/null && "$1" run no-proc; status=$?; rm -rf "$PWD"; exit $status`,
+    ];
+    return await runInGuest(agent, [...argv, 'sh', runc, edit, script]);
+  }
+
+  it('has translator and cache too', async () => {
+    const { stdout, stderr, exit } = await runWithoutProc(SHIM, `ls /proc; ${PROBE}`);
+    expect({ stdout, stderr, exit }).toMatchObject({ stdout: 'x86_64\ncache\nguarded\n', exit: { code: 0 } });
+  });
+});
+
 describe('a container of arm64 programs', () => {
   const run = (...script: string[]): string[] => ['run', '--rm', '--platform', 'linux/arm64', ARM64, ...script];
 
