@@ -68,9 +68,24 @@ export interface VzConnection {
   readonly fd: number;
 }
 
+/** Domain of what the addon itself refuses, before or instead of the framework; codes: {@link ADDON_FAILURES}. */
+export const ADDON_DOMAIN = 'RosettaVm';
+export const ADDON_FAILURES = {
+  /** A text, field or argument that is not as this file says: a fault of the caller. */
+  invalid: 1,
+  /** Needs a later macOS; `reason` names the version. */
+  needsNewerMacOS: 2,
+  /** Exists only in an arm64 process (Rosetta, save and restore, the Mac keyboard). */
+  needsArm64: 3,
+  /** The machine is closed, or has no such device or connection. */
+  absent: 4,
+  /** More connections than the addon keeps at once (4096). */
+  tooMany: 5,
+} as const;
+
 /** An NSError, or an NSException (domain `NSException`, code 0, its name in `message`). */
 export interface VzFailure {
-  /** `VZErrorDomain`, `NSPOSIXErrorDomain`, … */
+  /** `VZErrorDomain`, `NSPOSIXErrorDomain` (code: errno), `NSException`, {@link ADDON_DOMAIN}, … */
   readonly domain: string;
   readonly code: number;
   /** localizedDescription. */
@@ -177,7 +192,7 @@ export interface VzConfiguration {
   readonly serialLog: string;
   /** Null: no display. */
   readonly graphics: null | { readonly widthInPixels: number; readonly heightInPixels: number };
-  /** The USB keyboard and pointing device come with a display; `macKeyboard` adds the Mac's beside them (macOS 14). */
+  /** The USB keyboard and pointing device come with a display; `macKeyboard` adds the Mac's beside them (macOS 14), and does nothing without a display. */
   readonly macKeyboard: boolean;
 }
 
