@@ -192,7 +192,10 @@ export interface VzConfiguration {
   readonly serialLog: string;
   /** Null: no display. */
   readonly graphics: null | { readonly widthInPixels: number; readonly heightInPixels: number };
-  /** The USB keyboard and pointing device come with a display; `macKeyboard` adds the Mac's beside them (macOS 14), and does nothing without a display. */
+  /**
+   * The USB keyboard and pointing device come with a display; `macKeyboard` adds the Mac's beside them (macOS 14), and
+   * does nothing without a display.
+   */
   readonly macKeyboard: boolean;
 }
 
