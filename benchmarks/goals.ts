@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { HyperfineResult } from './hyperfine.ts';
 import type { StartTimes } from './start.ts';
-import { median, ratio } from './statistics.ts';
+import { median, ratio } from './statistics/descriptive.ts';
 import { type BuildMode, type StepId, type StepTimes, stepMedian } from './step-times.ts';
 import type { VersionTimes } from './version-time.ts';
 import type { Mode } from './workloads.ts';

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { RosettaVmError } from '../host/errors.ts';
-import { mean, median, standardDeviation } from './statistics.ts';
+import { mean, median, standardDeviation } from './statistics/descriptive.ts';
 
 /** Times are seconds. */
 export const hyperfineResultSchema = z.object({

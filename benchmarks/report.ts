@@ -5,7 +5,7 @@ import { renderTable } from '../host/cli/table.ts';
 import { formatSize } from '../host/spec/units.ts';
 import { type Goal, medianOf, type PromisedNumber } from './goals.ts';
 import type { BenchmarkRecord } from './record.ts';
-import { ratio } from './statistics.ts';
+import { ratio } from './statistics/descriptive.ts';
 import { type BuildMode, describeStep, STEP_IDS, stepMedian } from './step-times.ts';
 import { type Mode, WORKLOADS } from './workloads.ts';
 

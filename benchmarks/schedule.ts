@@ -11,3 +11,12 @@ export function interleave<M extends string>(runs: readonly (readonly [mode: M, 
     return round % 2 === 0 ? taking : taking.reverse();
   }).flat();
 }
+
+/**
+ * The samples of one round (counted from 1) of a comparison: `runs` of each arm in ABBA order. Every second round starts
+ * with the other arm, so that an odd number of runs favours neither.
+ */
+export function roundOrder<A extends string>(arms: readonly A[], runs: number, round: number): A[] {
+  const order = round % 2 === 1 ? arms : arms.toReversed();
+  return interleave(order.map((arm) => [arm, runs] as const));
+}

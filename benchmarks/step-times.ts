@@ -1,7 +1,7 @@
 /** How long the steps of the example's build took. Pure. */
 import { z } from 'zod';
 import type { BuildStep } from '../host/build/steps.ts';
-import { median } from './statistics.ts';
+import { median } from './statistics/descriptive.ts';
 
 /** The steps that the report shows, in the order of examples/wordtally/Dockerfile; `whole` is everything together. */
 const STEPS = [

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mean, median, ratio, standardDeviation } from '../../../benchmarks/statistics.ts';
+import { mean, median, ratio, standardDeviation } from '../../../../benchmarks/statistics/descriptive.ts';
 
 const times = fc.array(fc.double({ min: 0.001, max: 1000, noNaN: true }), { minLength: 1, maxLength: 50 });
 
