@@ -3,10 +3,7 @@
  * Then once more after the machine was stopped, and after it was deleted but for its data disk: the cache must be as warm
  * as before.
  */
-import { Writable } from 'node:stream';
-import { runBuild } from '../host/build/build.ts';
 import type { BuildRequest } from '../host/build/request.ts';
-import type { BuildStep } from '../host/build/steps.ts';
 import { runInGuest } from '../host/channel/guest-command.ts';
 import { asRosettaVmError, RosettaVmError } from '../host/errors.ts';
 import type { AgentClient, MachineSpec, Machines, ProgressSink, StatePaths } from '../host/index.ts';
@@ -15,6 +12,7 @@ import { stage } from '../host/progress.ts';
 import { makeBaseImage } from '../images/base-image.ts';
 import { ModeSwitch } from './modes.ts';
 import { describeStep, STEP_IDS, type StepId, type StepTimes, timesOf } from './step-times.ts';
+import { timedBuild } from './timed-build.ts';
 import type { Mode } from './workloads.ts';
 
 export interface DockerBuildOptions {
@@ -153,7 +151,7 @@ class Builds {
     try {
       await this.#modes.enter(mode);
       const steps = await stage(onProgress, 'demo.build', `docker build --no-cache, ${title}`, () =>
-        buildOnce(agent, extent, signal),
+        timedBuild(agent, { ...REQUEST, target: extent.target }, BUILD_LIMIT_MS, signal),
       );
       await this.#check(agent, extent.product);
       const times = new Map([...timesOf(steps)].filter(([step]) => extent.steps.includes(step)));
@@ -230,31 +228,6 @@ const REQUEST: Omit<BuildRequest, 'target'> = {
   pull: false,
 };
 
-/** Without a second try: one with the cache off would pass for one with it on. */
-async function buildOnce(agent: AgentClient, { target }: Extent, signal: AbortSignal): Promise<readonly BuildStep[]> {
-  const steps = new Map<string, BuildStep>();
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(tooLong()), BUILD_LIMIT_MS);
-  try {
-    await runBuild(
-      agent,
-      { ...REQUEST, target },
-      {
-        signal: AbortSignal.any([signal, limit.signal]),
-        stdout: new Writable({ write: (_chunk, _encoding, done) => done() }),
-        explain: false,
-        retry: false,
-        onEvent: (event) => {
-          if (event.kind === 'completed') steps.set(event.step.digest, event.step);
-        },
-      },
-    );
-  } finally {
-    clearTimeout(timer);
-  }
-  return [...steps.values()];
-}
-
 /** Digest of a file of an image. A container is made of it and not started. Parameters: image, file. */
 const DIGEST = [
   'set -e',
@@ -273,11 +246,3 @@ function isOfTheBuild(error: unknown): boolean {
 
 const describe = (times: ReadonlyMap<StepId, number>): string =>
   [...times].map(([step, seconds]) => `${describeStep(step)} ${seconds.toFixed(1)} s`).join(', ');
-
-const tooLong = (): RosettaVmError =>
-  new RosettaVmError('E_TIMEOUT', {
-    what: 'The build did not end.',
-    why: `It was given ${BUILD_LIMIT_MS / 60_000} minutes.`,
-    fix: 'Run the demo again with less load on this computer.',
-    facts: { limitMs: BUILD_LIMIT_MS },
-  });

@@ -1,9 +1,10 @@
-/** An amd64 Debian tree on the guest's data disk: made once, for all later runs. */
+/** Debian trees, amd64 or arm64, on the guest's data disk: each made once, for all later runs. */
 import { DATA_DIR } from '../guest/protocol.ts';
 import { runInGuest } from '../host/channel/guest-command.ts';
 import { type AgentClient, buildBaseRoot, type ProgressSink, type StatePaths } from '../host/index.ts';
 import { stage } from '../host/progress.ts';
 import { streamBaseRoot } from '../images/base-root.ts';
+import type { Architecture } from '../images/debian/archive.ts';
 
 export interface TreeOptions {
   readonly agent: AgentClient;
@@ -11,6 +12,8 @@ export interface TreeOptions {
   /** What the tree is for; a tree of the same name with other packages is replaced. */
   readonly name: string;
   readonly packages: readonly string[];
+  /** Default: amd64. */
+  readonly architecture?: Architecture;
   readonly mirror?: string | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: ProgressSink;
@@ -40,10 +43,10 @@ const UNPACK = [
 
 /** Absolute path, in the guest, of the finished tree. Throws what {@link buildBaseRoot} and {@link runInGuest} throw. */
 export async function ensureGuestTree(options: TreeOptions): Promise<string> {
-  const { agent, paths, name, packages, mirror, signal, onProgress } = options;
+  const { agent, paths, name, packages, architecture = 'amd64', mirror, signal, onProgress } = options;
   const root = await buildBaseRoot({
     store: paths,
-    architecture: 'amd64',
+    architecture,
     suite: SUITE,
     packages,
     mirror,
@@ -52,16 +55,21 @@ export async function ensureGuestTree(options: TreeOptions): Promise<string> {
   });
   const tree = `${ROOTS}/${name}-${root.sha256.slice(0, 16)}`;
   if (await exists(agent, tree, signal)) return tree;
-  await stage(onProgress, COPY_STAGE, 'Copying an amd64 Debian tree into the machine (once)', async () => {
-    const input = streamBaseRoot(root, (doneBytes) =>
-      onProgress({ kind: 'bytes', id: COPY_STAGE, doneBytes, totalBytes: root.bytes }),
-    );
-    await runInGuest(
-      agent,
-      { argv: ['/bin/sh', '-c', UNPACK, 'unpack', tree, `${ROOTS}/${name}-*`] },
-      { limitMs: COPY_LIMIT_MS, signal, input },
-    );
-  });
+  await stage(
+    onProgress,
+    COPY_STAGE,
+    `Copying the ${architecture} Debian tree ${name} into the machine (once)`,
+    async () => {
+      const input = streamBaseRoot(root, (doneBytes) =>
+        onProgress({ kind: 'bytes', id: COPY_STAGE, doneBytes, totalBytes: root.bytes }),
+      );
+      await runInGuest(
+        agent,
+        { argv: ['/bin/sh', '-c', UNPACK, 'unpack', tree, `${ROOTS}/${name}-*`] },
+        { limitMs: COPY_LIMIT_MS, signal, input },
+      );
+    },
+  );
   return tree;
 }
 

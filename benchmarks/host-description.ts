@@ -44,7 +44,7 @@ export async function describeThisHost(paths: StatePaths, status: MachineStatus)
 }
 
 /** os-release(5), or what the kernel calls itself. */
-async function operatingSystem(): Promise<string> {
+export async function operatingSystem(): Promise<string> {
   const text = await readFile('/etc/os-release', 'utf8').catch(() => '');
   return /^PRETTY_NAME="?([^"\n]+)"?$/m.exec(text)?.[1] ?? `${os.type()} ${os.release()}`;
 }

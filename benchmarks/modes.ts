@@ -9,13 +9,25 @@ export class ModeSwitch {
   readonly #agent: AgentClient;
   readonly #own: { readonly translator: TranslatorName; readonly cache: boolean };
   #active: ActiveTranslator;
+  readonly #builds = new Map<string, string>();
   /** Null: not known yet. While the data disk is being mounted, a cache that is wanted is off for a moment. */
   #cache: boolean | null = null;
 
   private constructor(agent: AgentClient, active: ActiveTranslator, cache: boolean) {
     this.#agent = agent;
     this.#active = active;
+    this.#builds.set(active.name, active.build);
     this.#own = { translator: active.name, cache };
+  }
+
+  /** What programs that start now run in. */
+  get active(): ActiveTranslator {
+    return this.#active;
+  }
+
+  /** Digest of the build of every translator that ran so far, by its name. */
+  get builds(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#builds);
   }
 
   /**
@@ -30,26 +42,29 @@ export class ModeSwitch {
 
   /** Resolves when programs that start now run in this mode, with what runs them. */
   async enter(mode: Mode): Promise<ActiveTranslator> {
-    await this.#set(mode === 'qemu' ? 'qemu' : this.#own.translator, mode === 'cold' || mode === 'warm');
+    await this.set(mode === 'qemu' ? 'qemu' : this.#own.translator, mode === 'cold' || mode === 'warm');
     if (mode === 'cold') await this.#agent.cachePrune({ all: true });
     return this.#active;
   }
 
   async restore(): Promise<void> {
-    await this.#set(this.#own.translator, this.#own.cache);
+    await this.set(this.#own.translator, this.#own.cache);
   }
 
-  async #set(translator: TranslatorName, cache: boolean): Promise<void> {
+  /** The same for any translator of the machine's share. Throws `E_STATE` when it or the cache cannot be had. */
+  async set(translator: TranslatorName, cache: boolean): Promise<ActiveTranslator> {
     if (this.#active.name !== translator) {
       const { active, reason } = await this.#agent.translatorSwitch({ name: translator });
       if (active?.name !== translator) throw noTranslator(translator, reason);
       this.#active = active;
+      this.#builds.set(active.name, active.build);
     }
     if (this.#cache !== cache) {
       const { state, reason = '' } = await this.#agent.cacheSwitch({ enabled: cache });
       if ((state === 'on') !== cache) throw cacheStays(state, reason);
       this.#cache = cache;
     }
+    return this.#active;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * How fast a machine starts, beside the least that it could take: the same kernel and disk with node as the first
- * process and nothing else. On a machine of its own, so that the demo's keeps running.
+ * process and nothing else. On a machine of its own, so that the other keeps running.
  */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -23,17 +23,22 @@ export interface StartTimes {
   readonly hostWork: readonly number[];
 }
 
-export interface StartOptions {
+/** The machine whose start is measured. */
+export interface StartMachine {
   readonly machines: Machines;
   readonly paths: StatePaths;
-  /** As the demo's machine has it. */
+  readonly name: string;
+  /** As the machine that is measured otherwise has it. */
   readonly spec: MachineSpec;
-  readonly rounds: number;
   readonly signal: AbortSignal;
+}
+
+export interface StartOptions extends Omit<StartMachine, 'name'> {
+  readonly rounds: number;
   readonly onProgress: ProgressSink;
 }
 
-const NAME = 'demo-start';
+const DEMO = 'demo-start';
 const UP_LIMIT_MS = 10 * 60_000;
 const BARE_LIMIT_MS = 3 * 60_000;
 const POLL_MS = 50;
@@ -43,17 +48,17 @@ const POLL_MS = 50;
  * fails ends it with the times so far: what else was measured keeps its worth. Throws `E_ABORTED`.
  */
 export async function measureStart(options: StartOptions): Promise<StartTimes> {
-  const { machines, signal, onProgress } = options;
+  const { signal, onProgress } = options;
+  const machine: StartMachine = { ...options, name: DEMO };
   const times: Taken = { agentReady: [], bareNode: [], hostWork: [] };
   try {
-    await remove(machines);
-    await bootInTurn(options, times);
+    await bootInTurn(options, machine, times);
   } catch (error) {
     if (signal.aborted) throw error;
     const { what, why } = asRosettaVmError(error);
     onProgress({ kind: 'note', message: `The start was not measured to its end. ${what} ${why}` });
   } finally {
-    await remove(machines);
+    await removeStartMachine(machine);
   }
   return times;
 }
@@ -61,27 +66,31 @@ export async function measureStart(options: StartOptions): Promise<StartTimes> {
 /** Times while they are taken. */
 type Taken = { readonly [K in keyof StartTimes]: number[] };
 
-async function bootInTurn(options: StartOptions, times: Taken): Promise<void> {
-  const { machines, spec, rounds, signal, onProgress } = options;
-  // The first boot makes the data disk's file system, which later ones do not.
-  await stage(onProgress, 'demo.start', 'A second machine, to measure its start', () =>
-    machines.up(NAME, spec, { signal }),
-  );
-  await machines.down(NAME);
+async function bootInTurn({ rounds, onProgress }: StartOptions, machine: StartMachine, times: Taken): Promise<void> {
+  await stage(onProgress, 'demo.start', 'A second machine, to measure its start', () => makeStartMachine(machine));
   for (let round = 1; round <= rounds; round += 1) {
     const of = `${round} of ${rounds}`;
-    const bare = await stage(onProgress, 'demo.start', `node as the first process, ${of}`, () => bootBare(options));
+    const bare = await stage(onProgress, 'demo.start', `node as the first process, ${of}`, () => bootBare(machine));
     times.bareNode.push(bare);
-    const own = await stage(onProgress, 'demo.start', `rosetta-vm up, ${of}`, () => bootOwn(options));
+    const own = await stage(onProgress, 'demo.start', `rosetta-vm up, ${of}`, () => bootOwn(machine));
     times.agentReady.push(own.agentReady);
     times.hostWork.push(own.hostWork);
   }
 }
 
-async function remove(machines: Machines): Promise<void> {
+/** Made anew and stopped: its first boot makes the data disk's file system, which later ones do not. */
+export async function makeStartMachine(machine: StartMachine): Promise<void> {
+  const { machines, name, spec, signal } = machine;
+  await removeStartMachine(machine);
+  await machines.up(name, spec, { signal });
+  await machines.down(name);
+}
+
+/** Removes it and its data; there may be none. */
+export async function removeStartMachine({ machines, name }: StartMachine): Promise<void> {
   try {
-    await machines.down(NAME, { force: true });
-    await machines.delete(NAME, { keepData: false });
+    await machines.down(name, { force: true });
+    await machines.delete(name, { keepData: false });
   } catch (error) {
     if (asRosettaVmError(error).code !== 'E_NOT_FOUND') throw error;
   }
@@ -98,8 +107,8 @@ const BARE_INIT = 'devtmpfs.mount=1 init=/usr/bin/node -- -e 0';
 const BARE_END = /^\[ *([\d.]+)\] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0{8}\r?$/m;
 
 /** Seconds by the guest's clock. Throws `E_TIMEOUT`, `E_ABORTED` or what the driver throws. */
-async function bootBare({ machines, paths, spec, signal }: StartOptions): Promise<number> {
-  const { plan } = await machines.dryRun(NAME, spec);
+export async function bootBare({ machines, paths, name, spec, signal }: StartMachine): Promise<number> {
+  const { plan } = await machines.dryRun(name, spec);
   const serialLog = path.join(path.dirname(plan.serialLog), 'bare.log');
   const commandLine = `${plan.boot.commandLine.replace(/\brw\b/, 'ro')} ${BARE_INIT}`;
   await mkdir(plan.runtime.directory, { recursive: true, mode: 0o700 });
@@ -145,39 +154,40 @@ const statusSchema = z.tuple([z.object({ directory: z.string() })]);
  * Starts the machine as a user does, with the command, and stops it again. The instant of power-on is now minus the
  * guest's uptime; what the command took before that is the host's work.
  */
-async function bootOwn({ machines, signal }: StartOptions): Promise<{ agentReady: number; hostWork: number }> {
+export async function bootOwn(machine: StartMachine): Promise<{ agentReady: number; hostWork: number }> {
+  const { machines, name } = machine;
   const begun = Date.now();
-  const { directory } = await upByCommand(signal);
-  const poweredOn = await powerOn(machines);
+  const { directory } = await upByCommand(machine);
+  const poweredOn = await powerOn(machine);
   const trace = traceSchema.parse(JSON.parse(await readFile(path.join(directory, 'trace.json'), 'utf8')));
   const ready = trace.startedAt + endOf(trace.stages, 'agent.wait');
-  await machines.down(NAME);
+  await machines.down(name);
   return { agentReady: (ready - poweredOn) / 1000, hostWork: (poweredOn - begun) / 1000 };
 }
 
-async function upByCommand(signal: AbortSignal): Promise<{ readonly directory: string }> {
+async function upByCommand({ name, signal }: StartMachine): Promise<{ readonly directory: string }> {
   const { failed, stdout, stderr } = await execa(
     process.execPath,
-    [packageFile('dist/rosetta-vm.js'), 'up', NAME, '--trace', '--json'],
+    [packageFile('dist/rosetta-vm.js'), 'up', name, '--trace', '--json'],
     // In a folder without a rosetta-vm.yaml: the machine starts as it was made.
     { cwd: packageFile('dist'), stdin: 'ignore', timeout: UP_LIMIT_MS, cancelSignal: signal, reject: false },
   );
   if (signal.aborted) throw asRosettaVmError(signal.reason);
-  if (failed) throw commandFailed(stderr);
+  if (failed) throw commandFailed(name, stderr);
   const [status] = statusSchema.parse(JSON.parse(stdout));
   return status;
 }
 
-const commandFailed = (stderr: string): RosettaVmError =>
+const commandFailed = (name: string, stderr: string): RosettaVmError =>
   new RosettaVmError('E_VM_FAILED', {
-    what: `\`rosetta-vm up ${NAME}\` failed.`,
+    what: `\`rosetta-vm up ${name}\` failed.`,
     why: stderr.slice(-1000),
-    fix: 'Mend what it says and run the demo again.',
+    fix: 'Mend what it says and measure again.',
   });
 
 /** Unix ms. Half of the question's time is taken to be its way there. */
-async function powerOn(machines: Machines): Promise<number> {
-  const agent = await machines.agent(NAME);
+async function powerOn({ machines, name }: StartMachine): Promise<number> {
+  const agent = await machines.agent(name);
   const asked = Date.now();
   const { uptimeSeconds } = await agent.health();
   return (asked + Date.now()) / 2 - uptimeSeconds * 1000;

@@ -7,10 +7,16 @@ import { createProgram } from './program.ts';
 import { widthOf } from './style.ts';
 
 /** Runs the command line and resolves to the exit status (design: exit codes). Never throws. */
-export async function main(argv: readonly string[]): Promise<number> {
+export const main = (argv: readonly string[]): Promise<number> => runProgram(argv, createProgram);
+
+/** The same for any command tree that was made ready with `prepare` (program.ts). */
+export async function runProgram(
+  argv: readonly string[],
+  create: (context: CommandContext) => Command,
+): Promise<number> {
   const context = new CommandContext({ json: wantsJson(argv) });
   watchOutput(context);
-  const program = createProgram(context);
+  const program = create(context);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return context.exitStatus;
@@ -19,7 +25,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     // Commander has printed the help of a command that was given no subcommand.
     if (thrown instanceof CommanderError && thrown.code === 'commander.help') return 2;
     const usage = thrown instanceof CommanderError;
-    return reportFailure(context, usage ? usageError(thrown, helpFor(program, argv)) : asRosettaVmError(thrown));
+    return reportFailure(context, usage ? usageError(thrown, program, argv) : asRosettaVmError(thrown));
   } finally {
     context.close();
   }
@@ -56,13 +62,13 @@ function wantsJson(argv: readonly string[]): boolean {
 }
 
 /** Commander's message is one line, followed by one with its suggestion. */
-function usageError(error: CommanderError, help: string): RosettaVmError {
+function usageError(error: CommanderError, program: Command, argv: readonly string[]): RosettaVmError {
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
   const meant = /^\(Did you mean (.+)\?\)$/.exec(suggestion ?? '')?.[1];
   return new RosettaVmError('E_USAGE', {
     what: `${message.charAt(0).toUpperCase()}${message.slice(1).replace(/\.$/, '')}.`,
-    why: WHY_USAGE[error.code] ?? 'The command line does not have the documented form.',
-    fix: meant === undefined ? `\`${help}\` shows what is possible.` : `Did you mean ${meant}?`,
+    why: WHY_USAGE[error.code]?.(program.name()) ?? 'The command line does not have the documented form.',
+    fix: meant === undefined ? `\`${helpFor(program, argv)}\` shows what is possible.` : `Did you mean ${meant}?`,
     facts: { reason: error.code.replace(/^commander\./, ''), suggestion: meant ?? null },
   });
 }
@@ -78,13 +84,15 @@ function helpFor(program: Command, argv: readonly string[]): string {
   return `${path.map((one) => one.name()).join(' ')} --help`;
 }
 
-const WHY_USAGE: Readonly<Record<string, string>> = {
-  'commander.unknownCommand': 'rosetta-vm has no such command.',
-  'commander.unknownOption':
-    'The command has no such flag. A program’s own flags come after “--”, as in `rosetta-vm exec NAME -- ls -l`.',
-  'commander.missingArgument': 'The command cannot do without it.',
-  'commander.optionMissingArgument': 'The flag needs a value after it.',
-  'commander.excessArguments': 'More words were given than the command takes.',
-  'commander.invalidArgument': 'Only the values named are possible.',
-  'commander.conflictingOption': 'The two contradict each other.',
+const WHY_USAGE: Readonly<Record<string, (program: string) => string>> = {
+  'commander.unknownCommand': (program) => `${program} has no such command.`,
+  'commander.unknownOption': (program) =>
+    program === 'rosetta-vm'
+      ? 'The command has no such flag. A program’s own flags come after “--”, as in `rosetta-vm exec NAME -- ls -l`.'
+      : 'The command has no such flag.',
+  'commander.missingArgument': () => 'The command cannot do without it.',
+  'commander.optionMissingArgument': () => 'The flag needs a value after it.',
+  'commander.excessArguments': () => 'More words were given than the command takes.',
+  'commander.invalidArgument': () => 'Only the values named are possible.',
+  'commander.conflictingOption': () => 'The two contradict each other.',
 };

@@ -67,8 +67,11 @@ export function createProgram(context: CommandContext): Command {
   return program;
 }
 
-/** Commander copies these settings to subcommands only when it makes them itself (`command()`). */
-function prepare(command: Command, context: CommandContext): void {
+/**
+ * Settings of a whole tree: no error is printed, nothing exits. Commander copies them to subcommands only when it makes
+ * them itself (`command()`).
+ */
+export function prepare(command: Command, context: CommandContext): void {
   command
     .helpOption('-h, --help', 'show help')
     .exitOverride()

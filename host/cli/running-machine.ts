@@ -12,15 +12,20 @@ const ENGINE_POLL_MS = 250;
 
 /** Resolves to the agent of a machine whose engine answers; makes and starts the machine as `rosetta-vm up` would. */
 export async function runningMachine(context: CommandContext, name: string, signal: AbortSignal): Promise<AgentClient> {
+  const agent = await startedMachine(context, name, signal);
+  await waitForEngine(agent, name, signal);
+  return agent;
+}
+
+/** The same for those who do without Docker. */
+export async function startedMachine(context: CommandContext, name: string, signal: AbortSignal): Promise<AgentClient> {
   const machines = await context.machines();
   const existing = await machines.status(name).catch((error: unknown) => {
     if (asRosettaVmError(error).code === 'E_NOT_FOUND') return null;
     throw error;
   });
   if (existing?.state !== 'running') await start(context, machines, name, existing?.spec ?? null, signal);
-  const agent = await machines.agent(name);
-  await waitForEngine(agent, name, signal);
-  return agent;
+  return await machines.agent(name);
 }
 
 async function start(

@@ -31,6 +31,7 @@ async function configurations(root) {
         'rosetta-vm': 'host/cli/rosetta-vm.ts',
         index: 'host/index.ts',
         demo: 'benchmarks/demo/main.ts',
+        bench: 'benchmarks/bench/main.ts',
       },
       outdir: 'dist',
       splitting: true,
@@ -66,7 +67,9 @@ export async function buildAll(root, { only, install = false } = {}) {
   if (only === undefined || only.includes('guestPrograms')) {
     await buildGuestPrograms(root, install ? installer(root) : undefined);
   }
-  await chmod(path.join(root, 'dist/rosetta-vm.js'), 0o755).catch(() => {});
+  await Promise.all(
+    ['rosetta-vm', 'bench'].map((name) => chmod(path.join(root, `dist/${name}.js`), 0o755).catch(() => {})),
+  );
 }
 
 /** The library's own way to install packages of the host, from the bundle that was built a moment ago. */

@@ -39,6 +39,12 @@ export function containerEvents(agent: Forwarding, signal: AbortSignal): Promise
   return get(agent, `/events?filters=${encodeURIComponent(JSON.stringify(filters))}`, signal);
 }
 
+/** `SystemPing`: the least that Docker can be asked. */
+export async function pingEngine(agent: Forwarding, signal: AbortSignal): Promise<void> {
+  const answer = await get(agent, '/_ping', signal);
+  for await (const _ of answer);
+}
+
 async function get(agent: Forwarding, path: string, signal: AbortSignal): Promise<IncomingMessage> {
   const stream = await agent.forward({ path: ENGINE_SOCKET }, { signal });
   return await new Promise((resolve, reject) => {

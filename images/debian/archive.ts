@@ -1,5 +1,6 @@
 /** One suite of a Debian archive, verified from its signature down. */
 import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
 import { RosettaVmError } from '../../host/errors.ts';
 import type { ProgressSink } from '../../host/progress.ts';
 import { readAptConfig } from './apt-config.ts';
@@ -9,6 +10,7 @@ import { type ArchiveKeys, loadArchiveKeys } from './keys.ts';
 import { chooseMirrors } from './mirror.ts';
 import { type DebianPackage, indexPackages, type PackagesIndex } from './packages.ts';
 import { openRelease, type Release } from './release.ts';
+import { upstreamArchive } from './sources.ts';
 import { readCompressed } from './xz.ts';
 
 export interface ArchiveOptions {
@@ -40,6 +42,8 @@ export interface Suite {
   index(architecture: Architecture): Promise<PackagesIndex>;
   /** What to download for a package of this suite. */
   wanted(one: DebianPackage): Wanted;
+  /** The upstream archive of a source package (section `main`), newest version. Throws `E_NOT_FOUND`. */
+  upstreamSource(name: string): Promise<Wanted>;
 }
 
 /** Debian's largest InRelease is below 400 kB. */
@@ -83,6 +87,7 @@ export async function openArchive(options: ArchiveOptions): Promise<(suite: stri
 
 function openSuite(name: string, url: string, release: Release, options: ArchiveOptions): Suite {
   const indexes = new Map<Architecture, Promise<PackagesIndex>>();
+  let sources: Promise<Buffer> | undefined;
   const entry = (file: string): { sha256: string; bytes: number } => {
     const found = release.files.get(file);
     if (found !== undefined && found.bytes <= MAX_INDEX_BYTES) return found;
@@ -94,8 +99,8 @@ function openSuite(name: string, url: string, release: Release, options: Archive
   };
   const plain = (architecture: Architecture): string => `main/binary-${architecture}/Packages`;
 
-  async function read(architecture: Architecture): Promise<PackagesIndex> {
-    const file = plain(architecture);
+  /** Downloads, checks and unpacks an index file; `title` names it for people. */
+  async function read(file: string, title: string): Promise<Buffer> {
     const compression = release.files.has(`${file}.xz`) ? 'xz' : 'gzip';
     const suffix = compression === 'xz' ? '.xz' : '.gz';
     const packed = entry(`${file}${suffix}`);
@@ -104,15 +109,15 @@ function openSuite(name: string, url: string, release: Release, options: Archive
     const [path = ''] = await download(
       [
         {
-          name: `the package list of ${name} (${architecture})`,
+          name: title,
           ...packed,
           // By digest first: an index that the mirror replaces meanwhile stays there (Acquire-By-Hash).
-          urls: [`${folder}/main/binary-${architecture}/by-hash/SHA256/${packed.sha256}`, `${folder}/${file}${suffix}`],
+          urls: [`${folder}/${posix.dirname(file)}/by-hash/SHA256/${packed.sha256}`, `${folder}/${file}${suffix}`],
         },
       ],
       { ...options, id: `debian.index.${name}`, title: `Reading the package list of Debian ${name}` },
     );
-    const content = await readCompressed(path, compression, unpacked.bytes, `The package list of ${name}`);
+    const content = await readCompressed(path, compression, unpacked.bytes, title.replace(/^t/, 'T'));
     if (createHash('sha256').update(content).digest('hex') !== unpacked.sha256) {
       throw new RosettaVmError('E_VERIFY', {
         what: `The package list of ${name} is not the one that Debian signed.`,
@@ -120,7 +125,7 @@ function openSuite(name: string, url: string, release: Release, options: Archive
         fix: 'Choose another mirror with `--mirror URL`.',
       });
     }
-    return indexPackages(content, name);
+    return content;
   }
 
   return {
@@ -129,7 +134,11 @@ function openSuite(name: string, url: string, release: Release, options: Archive
     url,
     indexDigest: (architecture) => entry(plain(architecture)).sha256,
     index: (architecture) => {
-      const known = indexes.get(architecture) ?? read(architecture);
+      const known =
+        indexes.get(architecture) ??
+        read(plain(architecture), `the package list of ${name} (${architecture})`).then((content) =>
+          indexPackages(content, name),
+        );
       indexes.set(architecture, known);
       return known;
     },
@@ -139,5 +148,10 @@ function openSuite(name: string, url: string, release: Release, options: Archive
       bytes: one.bytes,
       urls: [`${url}/${one.filename}`],
     }),
+    upstreamSource: async (source) => {
+      sources ??= read('main/source/Sources', `the list of sources of ${name}`);
+      const { file, ...found } = upstreamArchive(await sources, source, name);
+      return { name: `the sources of ${source}`, ...found, urls: [`${url}/${file}`] };
+    },
   };
 }

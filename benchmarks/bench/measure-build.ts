@@ -1,0 +1,29 @@
+/** The same for a user's own image. */
+import type { BuildRequest } from '../../host/build/request.ts';
+import type { CommandContext } from '../../host/cli/context.ts';
+import { runningMachine } from '../../host/cli/running-machine.ts';
+import { runBuildSession } from '../runner/build-session.ts';
+import { type Matrix, translatedArms } from '../runner/matrix.ts';
+import { type Measured, openSession } from './measure.ts';
+
+export interface MeasureBuildOptions {
+  readonly machine: string;
+  readonly matrix: Matrix;
+  readonly runs: number;
+  readonly limitMs: number;
+  readonly file: string | null;
+}
+
+/** Throws what keeps a session from beginning; what ends it later is in the result. */
+export async function measureBuild(
+  context: CommandContext,
+  request: BuildRequest,
+  { machine, matrix, runs, limitMs, file: named }: MeasureBuildOptions,
+): Promise<Measured> {
+  const agent = await runningMachine(context, machine, context.interrupts());
+  // A build has no tiers; its session is compared with others of the same kind alone.
+  const { bench, facts, recorder, file } = await openSession(context, agent, { machine, tier: 'full', file: named });
+  const arms = translatedArms(matrix, facts);
+  const { session, error } = await runBuildSession({ bench, request, arms, runs, limitMs, recorder });
+  return { session, file, error };
+}

@@ -1,0 +1,124 @@
+/** A machine, the chosen benchmarks and a file: what `bench run` and `bench calibrate` have in common. */
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { CommandContext } from '../../host/cli/context.ts';
+import { startedMachine } from '../../host/cli/running-machine.ts';
+import { asRosettaVmError } from '../../host/errors.ts';
+import type { AgentClient } from '../../host/index.ts';
+import { parseSpec } from '../../host/spec/spec.ts';
+import { ModeSwitch } from '../modes.ts';
+import { sessionsFolder } from '../runner/bench-folder.ts';
+import type { Bench } from '../runner/benchmark-runner.ts';
+import { ClockWatch } from '../runner/clock.ts';
+import { describeMachine, sessionHead } from '../runner/fingerprint.ts';
+import { armsOf, type MachineFacts, type Matrix } from '../runner/matrix.ts';
+import { readNoiseFloors } from '../runner/noise-floors.ts';
+import { prepareBenchmark, requireHyperfine } from '../runner/prepare.ts';
+import { Recorder } from '../runner/recorder.ts';
+import { runSession } from '../runner/run-session.ts';
+import type { Fingerprint, Session } from '../session.ts';
+import { type Chosen, choose, loadSuites } from '../suites/load.ts';
+import type { ChoiceFlags } from './options.ts';
+
+export interface MeasureOptions extends ChoiceFlags {
+  readonly machine: string;
+  readonly matrix: Matrix;
+  readonly mirror?: string | undefined;
+  /** Samples an arm, in one round; null: as the tier has it. */
+  readonly runs: number | null;
+  /** Null: a file of the session's name among all sessions. */
+  readonly file: string | null;
+}
+
+export interface Measured {
+  readonly session: Session;
+  /** Absolute path. */
+  readonly file: string;
+  /** What ended it before its end, or null. */
+  readonly error: unknown;
+}
+
+/** What `--suite` and `--benchmark` mean, before anything is started. Throws `E_NOT_FOUND`. */
+export async function chosen({ tier, suite, benchmark }: ChoiceFlags): Promise<Chosen[]> {
+  return choose(await loadSuites(), { tier, suites: suite, benchmarks: benchmark });
+}
+
+/** Throws what keeps a session from beginning; what ends it later is in the result. */
+export async function measure(
+  context: CommandContext,
+  what: readonly Chosen[],
+  options: MeasureOptions,
+): Promise<Measured> {
+  const { tier, matrix, runs, machine, mirror } = options;
+  const agent = await startedMachine(context, machine, context.interrupts());
+  const opened = await openSession(context, agent, options);
+  const { bench, facts, fingerprint, recorder, clock, file } = opened;
+  const planned = what.map((one) => ({ chosen: one, arms: armsOf(one.benchmark, matrix, facts) }));
+  if (what.some(({ benchmark }) => benchmark.kind === 'command')) await requireHyperfine(agent, bench.signal);
+  const floors = await readNoiseFloors(context.paths, fingerprint);
+  const { session, error } = await runSession({
+    bench: { ...bench, mirror },
+    ...{ planned, tier, runs, recorder, clock, prepare: prepareBenchmark },
+    noiseFloors: new Map([...floors].map(([key, { floor }]) => [key, floor])),
+  });
+  return { session, file, error };
+}
+
+export interface OpenSession {
+  readonly bench: Bench;
+  readonly facts: MachineFacts;
+  readonly fingerprint: Fingerprint;
+  readonly recorder: Recorder;
+  readonly clock: ClockWatch;
+  /** Absolute path. */
+  readonly file: string;
+}
+
+/** What every session begins with: the machine, what it is, and a file. */
+export async function openSession(
+  context: CommandContext,
+  agent: AgentClient,
+  { machine, tier, file: named }: Pick<MeasureOptions, 'machine' | 'tier' | 'file'>,
+): Promise<OpenSession> {
+  const { paths } = context;
+  const machines = await context.machines();
+  const status = await machines.status(machine);
+  const spec = status.spec ?? parseSpec({});
+  const modes = await ModeSwitch.take(agent, spec.cache.enabled);
+  const fingerprint = await describeMachine({ machines, paths }, status);
+  const head = await sessionHead(tier, process.cwd());
+  const file = path.resolve(named ?? path.join(sessionsFolder(paths), `${head.id}.json`));
+  await mkdir(path.dirname(file), { recursive: true });
+  const clock = new ClockWatch();
+  const recorder = new Recorder({
+    ...{ head, file, clockJumpMs: () => clock.longestMs },
+    fingerprint: () => ({ ...fingerprint, translators: { ...fingerprint.translators, ...modes.builds } }),
+  });
+  return {
+    bench: {
+      ...{ agent, machines, machine, spec, paths, modes },
+      signal: context.interrupts(),
+      onProgress: context.progress(),
+    },
+    facts: { translator: modes.active.name, disk: fingerprint.disk.split(',')[0] ?? '' },
+    ...{ fingerprint, recorder, clock, file },
+  };
+}
+
+/** Exit status of a session that could not be measured to its end, whatever ended it. */
+const BROKEN = 9;
+
+/** Tells where a session is that ended early, and throws what ended it; a machine that fails is `broken`. */
+export function throwUnlessWhole(context: CommandContext, { file, session, error }: Measured): void {
+  if (error === null) return;
+  context.endProgress();
+  const kept = session.measurements.length > 0 ? ` What was measured is in ${file}, marked partial.` : '';
+  context.hint(`The session ended before its end.${kept}`);
+  if (asRosettaVmError(error).code !== 'E_ABORTED') context.failureStatus = BROKEN;
+  throw error;
+}
+
+/** 0 when every arm was measured, else 9: a session that measured nothing is never ok. */
+export function exitStatusOf({ measurements, rejected }: Session): number {
+  return measurements.length === 0 || rejected.length > 0 ? BROKEN : 0;
+}

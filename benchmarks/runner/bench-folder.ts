@@ -1,0 +1,14 @@
+/** Where sessions and noise floors are kept, below the folder of all state. */
+import path from 'node:path';
+import type { StatePaths } from '../../host/paths.ts';
+
+const benchFolder = (paths: StatePaths): string => path.join(path.dirname(paths.machines), 'bench');
+
+/** One file a session, `<id>.json`. */
+export const sessionsFolder = (paths: StatePaths): string => path.join(benchFolder(paths), 'sessions');
+
+/** One file a fingerprint. */
+export const calibrationsFolder = (paths: StatePaths): string => path.join(benchFolder(paths), 'calibration');
+
+/** A line a benchmark, arm and session. */
+export const historyFile = (paths: StatePaths): string => path.join(benchFolder(paths), 'history.jsonl');

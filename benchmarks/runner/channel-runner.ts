@@ -1,0 +1,132 @@
+/** What lies between host and guest, timed on the host: both ends take part. */
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { runInGuest } from '../../host/channel/guest-command.ts';
+import { pingEngine } from '../../host/docker/api.ts';
+import { RosettaVmError } from '../../host/errors.ts';
+import type { AgentClient } from '../../host/index.ts';
+import type { ChannelBenchmark } from '../suites/schema.ts';
+import type { Bench, BenchmarkRunner, Sample } from './benchmark-runner.ts';
+
+const DEFAULT_BYTES = 16 * 2 ** 20;
+const CHUNK_BYTES = 256 * 1024;
+/** Guest's end of the forwarded stream. */
+const SOCKET = '/run/rosetta-vm-bench.sock';
+const POLL_MS = 50;
+
+interface Call {
+  readonly agent: AgentClient;
+  readonly bytes: number;
+  readonly limitMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Each resolves when the work is done and was right; the time until then is what counts. */
+const PROBES: Readonly<Record<ChannelBenchmark['probe'], (call: Call) => Promise<number>>> = {
+  'agent-latency': ({ agent, signal }) => timed(() => agent.health({ signal })),
+  'exec-latency': (call) => timed(() => runInGuest(call.agent, { argv: ['true'] }, call)),
+  'docker-latency': ({ agent, signal }) => timed(() => pingEngine(agent, signal)),
+  'exec-download': (call) => timed(() => download(call)),
+  'exec-upload': (call) => timed(() => upload(call)),
+  'forward-download': forwardDownload,
+};
+
+/** Seconds. */
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const begun = performance.now();
+  await run();
+  return (performance.now() - begun) / 1000;
+}
+
+async function download({ agent, bytes, signal }: Call): Promise<void> {
+  const session = await agent.exec({ argv: ['head', '-c', String(bytes), '/dev/zero'], stdin: false }, { signal });
+  session.stderr.resume();
+  try {
+    checkBytes(await countBytes(session.stdout), bytes);
+    await session.exit;
+  } finally {
+    session.close();
+  }
+}
+
+async function upload(call: Call): Promise<void> {
+  const { stdout } = await runInGuest(call.agent, { argv: ['wc', '-c'] }, { ...call, input: zeros(call.bytes) });
+  checkBytes(Number(stdout.trim()), call.bytes);
+}
+
+async function* zeros(bytes: number): AsyncGenerator<Buffer> {
+  const chunk = Buffer.alloc(CHUNK_BYTES);
+  for (let left = bytes; left > 0; left -= chunk.length) yield chunk.subarray(0, Math.min(left, chunk.length));
+}
+
+/** As Docker's socket is forwarded. The server is started before and not timed. */
+async function forwardDownload(call: Call): Promise<number> {
+  const { agent, bytes, signal } = call;
+  const argv = ['socat', '-u', `EXEC:head -c ${bytes} /dev/zero`, `UNIX-LISTEN:${SOCKET},unlink-early`];
+  const server = await agent.exec({ argv, stdin: false }, { signal });
+  server.stdout.resume();
+  server.stderr.resume();
+  try {
+    const stream = await connectSoon(call);
+    return await timed(async () => checkBytes(await countBytes(stream), bytes));
+  } finally {
+    server.close();
+  }
+}
+
+/** The server needs a moment to listen. */
+async function connectSoon({ agent, limitMs, signal }: Call): Promise<Duplex> {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    try {
+      return await agent.forward({ path: SOCKET }, { signal });
+    } catch (error) {
+      const waiting = error instanceof RosettaVmError && error.code === 'E_NOT_FOUND';
+      if (!waiting || performance.now() > deadline) throw error;
+    }
+    await sleep(POLL_MS, undefined, { signal });
+  }
+}
+
+async function countBytes(stream: AsyncIterable<unknown>): Promise<number> {
+  let bytes = 0;
+  for await (const chunk of stream) bytes += (chunk as Buffer).length;
+  return bytes;
+}
+
+function checkBytes(found: number, wanted: number): void {
+  if (found === wanted) return;
+  throw new RosettaVmError('E_VERIFY', {
+    what: 'The stream did not carry what was sent.',
+    why: `${found} of ${wanted} bytes came.`,
+    fix: '`rosetta-vm logs` shows what the guest says.',
+    facts: { found, wanted },
+  });
+}
+
+export function prepareChannel({ agent, signal }: Bench, benchmark: ChannelBenchmark): BenchmarkRunner {
+  const { probe, bytes = DEFAULT_BYTES, limitSeconds } = benchmark;
+  const isLatency = probe.endsWith('-latency');
+  return {
+    unit: isLatency ? 'seconds' : 'bytes-per-second',
+    smallerIsBetter: isLatency,
+    warmUps: 1,
+    sample: async (): Promise<Sample> => {
+      const limit = AbortSignal.timeout(limitSeconds * 1000);
+      const call = { agent, bytes, limitMs: limitSeconds * 1000, signal: AbortSignal.any([signal, limit]) };
+      const seconds = await PROBES[probe](call).catch((error: unknown) => {
+        throw limit.aborted && !signal.aborted ? tooLong(probe, limitSeconds) : error;
+      });
+      return { value: isLatency ? seconds : bytes / seconds, counts: {} };
+    },
+    dispose: () => Promise.resolve(),
+  };
+}
+
+const tooLong = (probe: string, limitSeconds: number): RosettaVmError =>
+  new RosettaVmError('E_TIMEOUT', {
+    what: `${probe} did not end.`,
+    why: `It was given ${limitSeconds} s.`,
+    fix: '`rosetta-vm status` says whether the machine answers.',
+    facts: { limitSeconds },
+  });

@@ -1,0 +1,133 @@
+/** A command in a tree, amd64 through the translator or arm64 by itself, timed by hyperfine in the guest. */
+import { createHash } from 'node:crypto';
+import { RosettaVmError } from '../../host/errors.ts';
+import type { TranslatorName } from '../../host/index.ts';
+import type { Architecture } from '../../images/debian/archive.ts';
+import { ensureGuestTree } from '../guest-tree.ts';
+import type { Arm, Counts } from '../session.ts';
+import type { CommandBenchmark, Suite } from '../suites/schema.ts';
+import type { Bench, BenchmarkRunner, Sample } from './benchmark-runner.ts';
+import { type Layer, makeLayer, removeLayer, runSetup, takeGuestSample } from './guest-layer.ts';
+import { bringInput } from './inputs.ts';
+import type { CacheMode } from './matrix.ts';
+
+/** Brings the trees and everything that it works on. Throws what that throws. */
+export async function prepareCommand(
+  bench: Bench,
+  suite: Suite,
+  benchmark: CommandBenchmark,
+  arms: readonly Arm[],
+): Promise<BenchmarkRunner> {
+  const runner = new CommandRunner(bench, suite, benchmark);
+  for (const architecture of new Set(arms.map(architectureOf))) await runner.prepare(architecture);
+  return runner;
+}
+
+const architectureOf = ({ native }: Arm): Architecture => (native ? 'arm64' : 'amd64');
+
+class CommandRunner implements BenchmarkRunner {
+  readonly unit = 'seconds';
+  readonly smallerIsBetter = true;
+  readonly warmUps: number;
+  readonly #bench: Bench;
+  readonly #suite: Suite;
+  readonly #benchmark: CommandBenchmark;
+  readonly #layers = new Map<Architecture, Layer>();
+  /** Translators whose cache holds this command's translations. */
+  readonly #warm = new Set<string>();
+
+  constructor(bench: Bench, suite: Suite, benchmark: CommandBenchmark) {
+    this.#bench = bench;
+    this.#suite = suite;
+    this.#benchmark = benchmark;
+    this.warmUps = benchmark.warmUps;
+  }
+
+  async prepare(architecture: Architecture): Promise<void> {
+    const { agent, paths, mirror, signal, onProgress } = this.#bench;
+    const { tree: treeName, inputs, setup, limitSeconds } = this.#benchmark;
+    const packages = this.#suite.trees[treeName] ?? [];
+    const name = `bench-${this.#suite.suite}-${treeName}-${architecture}`;
+    const tree = await ensureGuestTree({ agent, paths, name, packages, architecture, mirror, signal, onProgress });
+    const layer = await makeLayer(agent, this.#layerName(architecture), tree, signal);
+    this.#layers.set(architecture, layer);
+    for (const input of inputs)
+      await bringInput(input, { agent, layer, architecture, paths, mirror, signal, onProgress });
+    for (const argv of setup) await runSetup(agent, layer, argv, { limitMs: limitSeconds * 1000, signal });
+  }
+
+  #layerName(architecture: Architecture): string {
+    return `${this.#suite.suite}-${this.#benchmark.id}-${architecture}`;
+  }
+
+  async sample(arm: Arm): Promise<Sample> {
+    if (arm.native) return await this.#take(arm);
+    const { translator, cache } = arm.dimensions as { readonly translator: TranslatorName; readonly cache: CacheMode };
+    await this.#bench.modes.set(translator, cache !== 'off');
+    if (cache === 'cold') {
+      await this.#bench.agent.cachePrune({ all: true }, { signal: this.#bench.signal });
+      this.#warm.delete(translator);
+    }
+    // A cold sample of another arm may have emptied the cache that this one wants full.
+    if (cache === 'warm' && !this.#warm.has(translator)) await this.#take(arm);
+    if (cache !== 'off') this.#warm.add(translator);
+    return await this.#take(arm);
+  }
+
+  async #take(arm: Arm): Promise<Sample> {
+    const { agent, signal } = this.#bench;
+    const { directory, product, command, expect, limitSeconds } = this.#benchmark;
+    const layer = this.#layers.get(architectureOf(arm));
+    if (layer === undefined) throw new Error('The benchmark is not prepared for this arm.');
+    const before = await execs(this.#bench);
+    const limits = { limitMs: limitSeconds * 1000, signal };
+    const { sinceMs, untilMs, ...sample } = await takeGuestSample(
+      agent,
+      layer,
+      { directory, product, command },
+      limits,
+    );
+    if (expect !== undefined && sample.product !== sha256(expect)) throw unexpected(product ?? 'its output');
+    return { ...sample, counts: { ...sample.counts, ...(await this.#translation(arm, before, { sinceMs, untilMs })) } };
+  }
+
+  /** What was translated for the sample; nothing of that is known of a native one. */
+  async #translation(
+    { native, dimensions }: Arm,
+    before: number | null,
+    span: { readonly sinceMs: number; readonly untilMs: number },
+  ): Promise<Counts> {
+    if (native) return {};
+    const { agent, signal } = this.#bench;
+    const after = await execs(this.#bench);
+    const counted = before === null || after === null ? {} : { execs: Math.max(0, after - before) };
+    if (dimensions.cache === 'off') return counted;
+    const { newEntries, reusedEntries } = await agent.cacheActivity(span, { signal });
+    return { ...counted, cacheEntriesRead: reusedEntries, cacheEntriesWritten: newEntries };
+  }
+
+  async dispose(): Promise<void> {
+    // Also after Ctrl-C, when the session's own signal would end it at once.
+    const signal = AbortSignal.timeout(DISPOSE_LIMIT_MS);
+    for (const architecture of this.#layers.keys()) {
+      await removeLayer(this.#bench.agent, this.#layerName(architecture), signal);
+    }
+  }
+}
+
+const DISPOSE_LIMIT_MS = 60_000;
+
+/** Programs that the router has started so far; null where nobody counts. */
+async function execs({ agent, signal }: Bench): Promise<number | null> {
+  const { counted, translators } = await agent.execCounts({ signal });
+  return counted ? translators.reduce((sum, one) => sum + one.execs, 0) : null;
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+const unexpected = (what: string): RosettaVmError =>
+  new RosettaVmError('E_VERIFY', {
+    what: 'The command did not do what the suite expects.',
+    why: `The digest of ${what} is another one.`,
+    fix: 'Run the command by hand with `rosetta-vm exec --root`; if a translator is wrong, report it.',
+  });

@@ -1,0 +1,117 @@
+/** Brings what a benchmark works on into its layer of the tree. */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { Pack } from 'tar';
+import { runInGuest } from '../../host/channel/guest-command.ts';
+import type { AgentClient } from '../../host/index.ts';
+import { packageFile } from '../../host/package-root.ts';
+import type { Architecture } from '../../images/debian/archive.ts';
+import { sha256Of } from '../../images/debian/download.ts';
+import type { Input } from '../suites/schema.ts';
+import { type ArchiveFile, type FetchOptions, fetchDebs, fetchSource } from './archive-files.ts';
+import type { Layer } from './guest-layer.ts';
+
+export interface InputOptions extends FetchOptions {
+  readonly agent: AgentClient;
+  readonly layer: Layer;
+  readonly architecture: Architecture;
+}
+
+/** Some megabytes through an emulated machine. */
+const COPY_LIMIT_MS = 10 * 60_000;
+/** Of every file, so that no product depends on when the sources were checked out. */
+const MODIFIED = new Date('2026-01-01T00:00:00Z');
+const CHUNK_BYTES = 1024 * 1024;
+
+/** Throws what fetching, copying and a full disk in the guest throw. */
+export async function bringInput(input: Input, options: InputOptions): Promise<void> {
+  if ('example' in input) await bringExample(input.example, input.to, options);
+  else if ('source' in input) await bringSource(input.source, input.to, options);
+  else await bringPackages(input.packages, input.to, options);
+}
+
+/** A single file gets the name that `to` says; a folder's content goes into it. */
+async function bringExample(example: string, to: string, options: InputOptions): Promise<void> {
+  const source = packageFile(`examples/${example}`);
+  if ((await stat(source)).isDirectory()) {
+    const pack = new Pack({ cwd: source, portable: true, mtime: MODIFIED, filter: (name) => !isBuilt(name) });
+    pack.add('.');
+    pack.end();
+    await unpack('tar -x -f -', to, pack as unknown as AsyncIterable<Buffer>, options);
+  } else {
+    await write(to, createReadStream(source), options);
+  }
+}
+
+/** What a build in the checkout has left (examples/wordtally/.gitignore): it would save the work that is measured. */
+const isBuilt = (name: string): boolean =>
+  /\.o$/.test(name) || ['config.h', 'config.mk', 'config.log', 'wordtally', 'unit-test'].includes(path.basename(name));
+
+async function bringSource(name: string, to: string, options: InputOptions): Promise<void> {
+  const file = await fetchSource(name, options);
+  const flag = (await isXz(file)) ? '-J' : '-z';
+  await unpack(`tar -x ${flag} --strip-components=1 -f -`, to, read(file.path), options);
+}
+
+/** By its first bytes (xz-file-format.txt, 2.1.1.1): the download's name is its digest. */
+async function isXz({ path: file }: ArchiveFile): Promise<boolean> {
+  for await (const chunk of createReadStream(file, { end: 5 })) {
+    return (chunk as Buffer).equals(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]));
+  }
+  return false;
+}
+
+async function bringPackages(names: readonly string[], to: string, options: InputOptions): Promise<void> {
+  const files = await fetchDebs(names, options.architecture, options);
+  for (const file of files) await write(`${to}/${nameOf(file)}`, read(file.path), options);
+  await write(`${to}/Packages`, once(Buffer.from(await packagesIndex(files))), options);
+}
+
+/** Without the version, whose “:” and “~” only get in the way. */
+const nameOf = ({ package: one, name }: ArchiveFile): string => `${one?.name ?? name}.deb`;
+
+/**
+ * An index for apt (deb822(5), wiki.debian.org/DebianRepository/Format). Without Depends: what is needed is in the tree,
+ * but dpkg's records do not know it.
+ */
+async function packagesIndex(files: readonly ArchiveFile[]): Promise<string> {
+  const stanzas = await Promise.all(
+    files.map(async (file) =>
+      [
+        `Package: ${file.package?.name}`,
+        `Version: ${file.package?.version}`,
+        `Architecture: ${file.package?.architecture}`,
+        `Filename: ./${nameOf(file)}`,
+        `Size: ${file.bytes}`,
+        `SHA256: ${await sha256Of(file.path)}`,
+      ].join('\n'),
+    ),
+  );
+  return stanzas.map((stanza) => `${stanza}\n\n`).join('');
+}
+
+const read = (file: string): AsyncIterable<Buffer> => createReadStream(file, { highWaterMark: CHUNK_BYTES });
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+async function write(to: string, content: AsyncIterable<Buffer>, options: InputOptions): Promise<void> {
+  await run('mkdir -p "$(dirname "$1")" && cat > "$1"', to, content, options);
+}
+
+async function unpack(tar: string, to: string, content: AsyncIterable<Buffer>, options: InputOptions): Promise<void> {
+  await run(`mkdir -p "$1" && cd "$1" && ${tar}`, to, content, options);
+}
+
+/** By the guest's own native tools, into the layer's folder itself: nothing has mounted it yet. */
+async function run(
+  script: string,
+  to: string,
+  input: AsyncIterable<Buffer>,
+  { agent, layer, signal }: InputOptions,
+): Promise<void> {
+  const argv = ['/bin/sh', '-c', script, 'bring', `${layer.setup}${to}`];
+  await runInGuest(agent, { argv }, { limitMs: COPY_LIMIT_MS, signal, input });
+}

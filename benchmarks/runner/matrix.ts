@@ -1,0 +1,117 @@
+/** Which arms a benchmark is measured in. Pure. */
+import type { TranslatorName } from '../../guest/protocol.ts';
+import { RosettaVmError } from '../../host/errors.ts';
+import { suggestKey } from '../../host/spec/suggest.ts';
+import type { Arm } from '../session.ts';
+import type { Benchmark } from '../suites/schema.ts';
+
+/**
+ * - cache `off`: switched off. `cold`: emptied before each sample. `warm`: filled by earlier runs of the same program.
+ * - disk: the bus of the data disk.
+ */
+export const DIMENSIONS = {
+  cache: ['off', 'cold', 'warm'],
+  translator: ['box64', 'qemu', 'rosetta'],
+  disk: ['nvme', 'virtio', 'nbd'],
+} as const;
+export type Dimension = keyof typeof DIMENSIONS;
+export type CacheMode = (typeof DIMENSIONS.cache)[number];
+
+export interface Matrix {
+  readonly cache: readonly CacheMode[];
+  /** Empty: the machine's own. */
+  readonly translator: readonly TranslatorName[];
+  /** Empty: the machine's own. */
+  readonly disk: readonly (typeof DIMENSIONS.disk)[number][];
+}
+
+/** The question that everybody has: what does the cache give? */
+export const DEFAULT_MATRIX: Matrix = { cache: ['off', 'warm'], translator: [], disk: [] };
+
+/** Reads `--matrix cache=off,warm`; one that is given replaces the default of its dimension. Throws `E_USAGE`. */
+export function parseMatrix(texts: readonly string[]): Matrix {
+  let matrix: Matrix = DEFAULT_MATRIX;
+  for (const text of texts) {
+    const [, dimension = '', list = ''] = /^([^=]*)=(.*)$/.exec(text) ?? [];
+    if (!isDimension(dimension)) throw wrong(text, dimension, Object.keys(DIMENSIONS), 'dimension');
+    const values = [...new Set(list.split(','))];
+    for (const value of values) {
+      const known: readonly string[] = DIMENSIONS[dimension];
+      if (!known.includes(value)) throw wrong(text, value, known, `value of ${dimension}`);
+    }
+    matrix = { ...matrix, [dimension]: values };
+  }
+  return matrix;
+}
+
+const isDimension = (text: string): text is Dimension => Object.hasOwn(DIMENSIONS, text);
+
+function wrong(text: string, word: string, known: readonly string[], kind: string): RosettaVmError {
+  const meant = suggestKey(word, known);
+  return new RosettaVmError('E_USAGE', {
+    what: `--matrix cannot be ${JSON.stringify(text)}.`,
+    why: `${JSON.stringify(word)} is no ${kind}; these are: ${known.join(', ')}.`,
+    fix: meant === undefined ? 'Write it like --matrix cache=off,warm.' : `Did you mean ${JSON.stringify(meant)}?`,
+    facts: { flag: '--matrix', value: text, suggestion: meant ?? null },
+  });
+}
+
+/** What the machine is, as far as the arms depend on it. */
+export interface MachineFacts {
+  readonly translator: TranslatorName;
+  /** Bus of its data disk. */
+  readonly disk: string;
+}
+
+/**
+ * The arms of a benchmark, in the order of the matrix; the first translated one is what the others are compared with.
+ * qemu-user has no cache, so it has the arm without it alone. Throws `E_USAGE` for a disk that the machine does not have:
+ * its bus is settled when the machine is planned.
+ */
+export function armsOf(benchmark: Benchmark, matrix: Matrix, machine: MachineFacts): Arm[] {
+  const other = matrix.disk.find((disk) => disk !== machine.disk);
+  if (other !== undefined) throw noSuchDisk(other, machine.disk);
+  switch (benchmark.kind) {
+    case 'command':
+      return [
+        ...translatedArms(matrix, machine),
+        ...(benchmark.native ? [{ native: true, dimensions: {} } satisfies Arm] : []),
+      ];
+    case 'fio':
+      return [{ native: false, dimensions: { disk: machine.disk } }];
+    case 'boot':
+      return [
+        { native: false, dimensions: { start: benchmark.start } },
+        { native: true, dimensions: {} },
+      ];
+    case 'channel':
+      return [{ native: false, dimensions: { channel: CHANNELS[benchmark.probe] } }];
+  }
+}
+
+const CHANNELS = {
+  'agent-latency': 'agent',
+  'exec-latency': 'exec',
+  'exec-download': 'exec',
+  'exec-upload': 'exec',
+  'forward-download': 'forward',
+  'docker-latency': 'docker',
+} as const;
+
+/** Of work that runs through the translator. */
+export function translatedArms(matrix: Matrix, machine: MachineFacts): Arm[] {
+  const translators = matrix.translator.length === 0 ? [machine.translator] : matrix.translator;
+  return translators.flatMap((translator) =>
+    (translator === 'qemu' ? (['off'] as const) : matrix.cache).map(
+      (cache): Arm => ({ native: false, dimensions: { cache, translator } }),
+    ),
+  );
+}
+
+const noSuchDisk = (wanted: string, has: string): RosettaVmError =>
+  new RosettaVmError('E_USAGE', {
+    what: `The data disk cannot be measured as ${wanted}.`,
+    why: `This machine has it on ${has}, and nothing in a machine’s settings says otherwise yet.`,
+    fix: `Leave the dimension out, or write --matrix disk=${has}.`,
+    facts: { dimension: 'disk', wanted, has },
+  });

@@ -1,0 +1,187 @@
+/** One session: the chosen benchmarks in their arms, one interleaved sample at a time, in up to as many rounds as the rule has. */
+import { asRosettaVmError } from '../../host/errors.ts';
+import { stage } from '../../host/progress.ts';
+import { measurementKey } from '../compare/comparable.ts';
+import { roundOrder } from '../schedule.ts';
+import type { Arm, Session } from '../session.ts';
+import { type Comparison, DEFAULT_RULE, type Rule, TIME } from '../statistics/comparison.ts';
+import { nextRound } from '../statistics/next-round.ts';
+import { type Chosen, keyOf } from '../suites/load.ts';
+import type { Tier } from '../suites/schema.ts';
+import type { Bench, BenchmarkRunner } from './benchmark-runner.ts';
+import type { ClockWatch } from './clock.ts';
+import type { Recorder, Subject } from './recorder.ts';
+import { Remaining } from './remaining.ts';
+import { describeArm, Sampling } from './sampling.ts';
+
+/** Samples an arm and round. Four rounds of five prove a difference among a dozen benchmarks (docs/STATISTICS.md). */
+const RUNS: Readonly<Record<Tier, number>> = { quick: 5, standard: 10, full: 10 };
+
+/** A benchmark of the session, with its arms in their order. */
+export interface Planned {
+  readonly chosen: Chosen;
+  readonly arms: readonly Arm[];
+}
+
+export interface SessionOptions {
+  readonly bench: Bench;
+  readonly planned: readonly Planned[];
+  readonly tier: Tier;
+  /** So many samples an arm, in one round; null: as the tier has it, and further rounds while a verdict is open. */
+  readonly runs: number | null;
+  readonly recorder: Recorder;
+  readonly clock: ClockWatch;
+  /** By `suite/benchmark arm`; from `bench calibrate`. */
+  readonly noiseFloors: ReadonlyMap<string, number>;
+  readonly prepare: (bench: Bench, planned: Planned) => Promise<BenchmarkRunner>;
+}
+
+export interface SessionResult {
+  readonly session: Session;
+  /** What ended it before its end; null when it is complete. */
+  readonly error: unknown;
+}
+
+/**
+ * Measures, and brings the machine back into its own mode whatever happens. What was measured before something ended it is
+ * kept and marked partial: this never throws but for a file that cannot be written.
+ */
+export async function runSession(options: SessionOptions): Promise<SessionResult> {
+  const { bench, recorder } = options;
+  const run = new SessionRun(options);
+  const error = await run.measure().then(
+    () => null,
+    (thrown: unknown) => thrown ?? new Error('The session ended.'),
+  );
+  await run.dispose();
+  // The first error tells more than that a machine which broke cannot be restored either.
+  await bench.modes.restore().catch(() => {});
+  if (error === null) return { session: await recorder.save('complete'), error };
+  const { what, why } = asRosettaVmError(error);
+  const reason = `${what} ${why}`.trim();
+  // A full disk ended it: the file is as it was after the last benchmark, which says partial too.
+  const session = await recorder.save('partial', reason).catch(() => recorder.session('partial', reason));
+  return { session, error };
+}
+
+class SessionRun {
+  readonly #options: SessionOptions;
+  readonly #sampling: Sampling;
+  readonly #remaining = new Remaining();
+  /** Null: it could not be prepared. */
+  readonly #runners = new Map<Planned, BenchmarkRunner | null>();
+
+  constructor(options: SessionOptions) {
+    const { recorder, clock, bench } = options;
+    this.#options = options;
+    this.#sampling = new Sampling({
+      ...{ recorder, clock, remaining: this.#remaining, onProgress: bench.onProgress },
+      proveAlive: () => bench.agent.health({ signal: bench.signal }),
+    });
+  }
+
+  async measure(): Promise<void> {
+    const { planned, runs, recorder } = this.#options;
+    const rule: Rule = runs === null ? DEFAULT_RULE : { ...DEFAULT_RULE, rounds: 1 };
+    await recorder.save('partial', NOT_ENDED);
+    let open: readonly Planned[] = planned;
+    for (let round = 1; open.length > 0; round += 1) {
+      await this.#round(open, round);
+      const next = nextRound(this.#comparisons(), round, rule);
+      const names = next.another ? new Set(next.benchmarks.map((name) => name.split(' ')[0])) : new Set();
+      open = planned.filter(({ chosen }) => names.has(keyOf(chosen)));
+    }
+  }
+
+  async #round(open: readonly Planned[], round: number): Promise<void> {
+    const { recorder } = this.#options;
+    for (const one of open) {
+      for (const arm of one.arms) {
+        const subject = subjectOf(one, arm);
+        if (!recorder.isRejected(subject)) this.#remaining.plan(measurementKey(subject), this.#runsOf(one));
+      }
+    }
+    for (const one of open) {
+      await this.#benchmark(one, round);
+      await recorder.save('partial', NOT_ENDED);
+    }
+  }
+
+  #runsOf({ chosen }: Planned): number {
+    const { runs, tier } = this.#options;
+    return runs ?? chosen.benchmark.runs ?? RUNS[tier];
+  }
+
+  async #benchmark(planned: Planned, round: number): Promise<void> {
+    const runner = await this.#prepared(planned);
+    if (runner === null) return;
+    const { benchmark } = planned.chosen;
+    const subjects = planned.arms.map((arm) => subjectOf(planned, arm));
+    const titleOf = ({ arm }: Subject, what: string): string => `${benchmark.title}: ${describeArm(arm)}, ${what}`;
+    for (let run = 0; round === 1 && run < runner.warmUps; run += 1) {
+      for (const subject of subjects) await this.#sampling.take(runner, subject, titleOf(subject, 'untimed'), null);
+    }
+    const order = roundOrder(subjects.map(measurementKey), this.#runsOf(planned), round);
+    for (const [index, key] of order.entries()) {
+      const subject = subjects.find((one) => measurementKey(one) === key) as Subject;
+      await this.#sampling.take(runner, subject, titleOf(subject, `${index + 1} of ${order.length}`), round);
+    }
+  }
+
+  /** A benchmark that cannot be prepared is broken in all of its arms. */
+  async #prepared(planned: Planned): Promise<BenchmarkRunner | null> {
+    const known = this.#runners.get(planned);
+    if (known !== undefined) return known;
+    const { bench, prepare } = this.#options;
+    const { title } = planned.chosen.benchmark;
+    try {
+      const runner = await stage(bench.onProgress, 'bench.prepare', `Preparing: ${title}`, () =>
+        prepare(bench, planned),
+      );
+      this.#runners.set(planned, runner);
+      return runner;
+    } catch (error) {
+      for (const arm of planned.arms) await this.#sampling.reject(subjectOf(planned, arm), title, error);
+      this.#runners.set(planned, null);
+      return null;
+    }
+  }
+
+  /** Each translated arm against the first one of its benchmark. */
+  #comparisons(): Map<string, Comparison> {
+    const { planned, noiseFloors } = this.#options;
+    const pairs = planned.flatMap((one) => {
+      const runner = this.#runners.get(one);
+      const [base, ...changes] = one.arms.filter(({ native }) => !native).map((arm) => subjectOf(one, arm));
+      if (base === undefined || runner === undefined || runner === null) return [];
+      return changes.map((change) => {
+        const floors = [base, change].flatMap((subject) => noiseFloors.get(measurementKey(subject)) ?? []);
+        const comparison: Comparison = {
+          metric: { ...TIME, better: runner.smallerIsBetter ? 'lower' : 'higher' },
+          base: this.#armOf(base),
+          change: this.#armOf(change),
+          noiseFloor: floors.length === 0 ? null : Math.max(...floors),
+          differences: [],
+        };
+        return [measurementKey(change), comparison] as const;
+      });
+    });
+    return new Map(pairs);
+  }
+
+  #armOf(subject: Subject): Comparison['base'] {
+    const { recorder } = this.#options;
+    return { values: recorder.valuesOf(subject), failed: recorder.isRejected(subject) ? 1 : 0 };
+  }
+
+  /** What cannot be removed in a machine that is gone went with it, or goes before the next session. */
+  async dispose(): Promise<void> {
+    for (const runner of this.#runners.values()) await runner?.dispose().catch(() => {});
+  }
+}
+
+const NOT_ENDED = 'It was written while the session ran.';
+
+function subjectOf({ chosen }: Planned, arm: Arm): Subject {
+  return { suite: chosen.suite.suite, benchmark: chosen.benchmark.id, arm };
+}
