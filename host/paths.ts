@@ -12,6 +12,8 @@ export interface StatePaths {
   readonly downloads: string;
   /** Host tools taken from Debian, such as vhost-device-vsock. */
   readonly tools: string;
+  /** Signed copies of node that host processes run on (macOS); made anew when they are missing. */
+  readonly hosts: string;
   /** Sockets of running machines; short paths, mode 0700. */
   readonly run: string;
 }
@@ -32,6 +34,7 @@ export function statePaths(env: NodeJS.ProcessEnv = process.env, home: string = 
     machines: path.join(data, 'machines'),
     images: path.join(data, 'images'),
     tools: path.join(data, 'tools'),
+    hosts: path.join(data, 'hosts'),
     downloads: path.join(xdg('XDG_CACHE_HOME', '.cache'), 'downloads'),
     run: runtime !== undefined && path.isAbsolute(runtime) ? path.join(runtime, 'rosetta-vm') : path.join(data, 'run'),
   };
@@ -44,6 +47,7 @@ function under(root: string): StatePaths {
     images: folder('images'),
     downloads: folder('downloads'),
     tools: folder('tools'),
+    hosts: folder('hosts'),
     run: folder('run'),
   };
 }

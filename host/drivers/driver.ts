@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { MachinePlan } from '../plan/plan.ts';
+import type { ProgressSink } from '../progress.ts';
 
 /** Names follow VZVirtualMachineState. */
 export type VirtualMachineState =
@@ -80,6 +81,24 @@ export interface VirtualMachine {
   off<K extends keyof VirtualMachineEvents>(event: K, listener: (...args: VirtualMachineEvents[K]) => void): this;
 }
 
+/** What runs a machine's host process. */
+export interface HostProgram {
+  /** The program with its first arguments; those of host-main.ts follow. */
+  readonly argv: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** The process inherits these, from descriptor 3 on: locks that it holds as long as it lives. */
+  readonly descriptors: readonly number[];
+  /** Lets go of what this process held for the start. */
+  release(): Promise<void>;
+}
+
+export interface PrepareOptions {
+  readonly onProgress: ProgressSink;
+  readonly signal?: AbortSignal | undefined;
+  /** Puts a yes-or-no question to the user; absent when there is nobody to ask. */
+  readonly ask?: ((question: string) => Promise<boolean>) | undefined;
+}
+
 export interface Driver {
   readonly name: 'qemu' | 'vz';
   /** Looks at the host; never changes it. Bounded: under 10 s on the slowest host. */
@@ -88,4 +107,15 @@ export interface Driver {
   create(plan: MachinePlan): Promise<VirtualMachine>;
   /** What `up --dry-run` prints: each process that `start` would run, with its arguments. */
   explain(plan: MachinePlan): Promise<readonly (readonly string[])[]>;
+  /**
+   * What a new machine is given and keeps: {@link MachinePlan.machineIdentifier} in this driver's form. Absent: any UUID
+   * will do.
+   */
+  newMachineIdentifier?(): Promise<string>;
+  /** Brings what the host lacks for this plan and can be given with the user's consent. Absent: there is no such thing. */
+  prepare?(plan: MachinePlan, options: PrepareOptions): Promise<void>;
+  /** What {@link create}'s machines must run in. Absent: any process of this node will do. */
+  hostProgram?(options: Omit<PrepareOptions, 'ask'>): Promise<HostProgram>;
+  /** Calls back each time the host wakes from sleep, until closed. Absent: nobody tells. Rejects when it cannot be had. */
+  watchWake?(onWake: () => void): Promise<{ close(): void }>;
 }

@@ -123,7 +123,7 @@ class Owner {
       if (this.#plan.engine.enabled) await this.#showDocker(agent, sink);
       this.#phase = 'running';
       this.#ready.resolve();
-      const timekeeper = keepTime(agent);
+      const timekeeper = keepTime(agent, { watchWake: driver.watchWake });
       const reason = await this.#stopped.promise;
       timekeeper.stop();
       const kind = this.#stopRequested ? 'requested' : reason.kind;

@@ -12,6 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RosettaVmError } from '../errors.ts';
 
 export interface Lock {
+  /** The lock is its open file description's: a child that inherits this descriptor holds it too, until both are gone. */
+  readonly fd: number;
   /** Replaces the file's text, a hint for people and for messages; at most a line. */
   note(text: string): Promise<void>;
   release(): Promise<void>;
@@ -62,6 +64,7 @@ export async function tryLock(file: string): Promise<Lock | null> {
   const handle = await openLocked(file, 'exclusive');
   if (handle === null) return null;
   return {
+    fd: handle.fd,
     note: async (text) => {
       await handle.truncate(0);
       await handle.write(`${text}\n`, 0);

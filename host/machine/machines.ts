@@ -7,6 +7,8 @@ import type { DeletionItem, DryRun, MachineStatus } from './machine.ts';
 export interface UpOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ProgressSink | undefined;
+  /** Puts a yes-or-no question to the user, such as whether to install Rosetta; default: nobody is asked. */
+  readonly ask?: ((question: string) => Promise<boolean>) | undefined;
   /** Debian mirror for building the image, when it does not exist yet. */
   readonly mirror?: string | undefined;
   /** Make a docker context for the machine and select it, until the machine stops; default: leave docker's files alone. */

@@ -1,17 +1,19 @@
 /** Starts the host process of a machine and waits until the machine is ready. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Driver, HostProgram } from '../drivers/driver.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
-import { packageFile } from '../package-root.ts';
 import type { StatePaths } from '../paths.ts';
 import type { ProgressSink } from '../progress.ts';
 import { type ControlClient, connectControl } from './control.ts';
+import { hostProgram, spawnHost } from './host-program.ts';
 import { isLocked } from './lock.ts';
 import { type MachineFolder, readLastStop } from './record.ts';
 
 export interface StartRequest {
+  readonly driver: Driver;
   readonly paths: StatePaths;
   readonly folder: MachineFolder;
   readonly controlSocket: string;
@@ -29,13 +31,18 @@ const STOP_TIMEOUT_MS = 30_000;
 
 /** Throws what stopped the machine from getting ready; then nothing of it runs any more. */
 export async function startHost(request: StartRequest): Promise<void> {
+  const program = await hostProgram(request.driver, request);
+  try {
+    await startOn(program, request);
+  } finally {
+    await program.release();
+  }
+}
+
+async function startOn(program: HostProgram, request: StartRequest): Promise<void> {
   const { folder, paths } = request;
   const log = await open(folder.hostLog, 'w', 0o600);
-  const child = spawn(process.execPath, [packageFile('dist/machine-host.js'), folder.name, JSON.stringify(paths)], {
-    detached: true,
-    cwd: '/',
-    stdio: ['ignore', log.fd, log.fd],
-  });
+  const child = spawnHost(program, [folder.name, JSON.stringify(paths)], { input: 'ignore', output: log.fd });
   await log.close();
   const exited = once(child, 'exit').then(() => {});
   try {

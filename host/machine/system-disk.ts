@@ -12,9 +12,8 @@ import {
   systemDiskMarker,
 } from '../../guest/protocol.ts';
 import type { ImageRecord } from '../../images/image.ts';
-import { deferred } from '../deferred.ts';
-import type { Driver, StopReason, VirtualMachine } from '../drivers/driver.ts';
-import { asRosettaVmError, RosettaVmError } from '../errors.ts';
+import type { Driver, StopReason } from '../drivers/driver.ts';
+import { RosettaVmError } from '../errors.ts';
 import { syncFolder } from '../files.ts';
 import { runtimeDirectory, type StatePaths } from '../paths.ts';
 import { makeSetupPlan, SYSTEM_DISK_BYTES } from '../plan/make-plan.ts';
@@ -24,6 +23,7 @@ import { MIB } from '../spec/units.ts';
 import { growDisk } from './disks.ts';
 import { hostFacts } from './host-facts.ts';
 import { lock } from './lock.ts';
+import { diskError, runSetupMachine, SETUP_TIMEOUT_MS } from './setup-machine.ts';
 
 export interface SystemDiskRequest {
   readonly driver: Driver;
@@ -34,9 +34,6 @@ export interface SystemDiskRequest {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress: ProgressSink;
 }
-
-/** Unpacking takes a minute under emulation on a slow host; a hang is noticed after this, ms. */
-const SETUP_TIMEOUT_MS = 10 * 60_000;
 
 /**
  * Path of the finished disk, which is made when it is missing. Throws `E_CORRUPT`, `E_VM_FAILED` with what the guest said,
@@ -84,7 +81,10 @@ export async function systemDiskImage(disk: string): Promise<string | null> {
   }
 }
 
-async function setUp({ driver, image, spec, paths, signal }: SystemDiskRequest, finished: string): Promise<void> {
+async function setUp(
+  { driver, image, spec, paths, signal, onProgress }: SystemDiskRequest,
+  finished: string,
+): Promise<void> {
   const { verifyImage } = await import('../../images/index.ts');
   await verifyImage(image);
   const directory = path.join(image.directory, 'setup');
@@ -98,8 +98,7 @@ async function setUp({ driver, image, spec, paths, signal }: SystemDiskRequest, 
     const disk = path.join(directory, 'system.raw');
     await growDisk(disk, SYSTEM_DISK_BYTES);
     await writePartitionTable(disk);
-    const machine = await driver.create(plan);
-    const reason = await runToEnd(machine, signal);
+    const reason = await runSetupMachine({ driver, plan, directory, paths, signal, onProgress });
     if ((await systemDiskImage(disk)) !== image.id) throw await setupError(plan.serialLog, reason);
     await rename(disk, finished);
     await syncFolder(image.directory);
@@ -130,45 +129,8 @@ async function writePartitionTable(disk: string): Promise<void> {
   }
 }
 
-async function runToEnd(machine: VirtualMachine, signal: AbortSignal | undefined): Promise<StopReason> {
-  const ended = deferred<StopReason>();
-  const onAbort = (): void => ended.reject(asRosettaVmError(signal?.reason));
-  const alarm = setTimeout(() => ended.reject(setupTimeout()), SETUP_TIMEOUT_MS);
-  signal?.addEventListener('abort', onAbort, { once: true });
-  machine.on('stopped', ended.resolve);
-  // QEMU pauses a guest whose disk cannot be written; nothing moves again by itself.
-  machine.on('disk', ({ kind, message }) => {
-    if (kind === 'error') ended.reject(diskError(message));
-  });
-  try {
-    signal?.throwIfAborted();
-    const [, reason] = await Promise.all([machine.start(), ended.promise]);
-    return reason;
-  } finally {
-    clearTimeout(alarm);
-    signal?.removeEventListener('abort', onAbort);
-    await machine.stop();
-  }
-}
-
-function diskError(message: string): RosettaVmError {
-  if (/no ?space|ENOSPC/i.test(message)) return asRosettaVmError(Object.assign(new Error(message), { code: 'ENOSPC' }));
-  return new RosettaVmError('E_VM_FAILED', {
-    what: 'The system disk could not be written.',
-    why: message,
-    fix: 'Check the disk that holds the images folder, then run the same command again.',
-  });
-}
-
 /** A write of the guest that finds less fails. */
 const NEARLY_FULL_BYTES = 16 * MIB;
-
-const setupTimeout = (): RosettaVmError =>
-  new RosettaVmError('E_TIMEOUT', {
-    what: 'The system disk was not finished in time.',
-    why: `The guest that sets it up did not end within ${SETUP_TIMEOUT_MS / 60_000} minutes.`,
-    fix: 'Run the same command again with less load on this computer.',
-  });
 
 /** The last lines that the guest wrote; the whole log goes with the folder. */
 async function setupError(serialLog: string, reason: StopReason): Promise<RosettaVmError> {

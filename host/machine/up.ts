@@ -100,8 +100,9 @@ async function start(
   draft: Draft,
   options: UpOptions,
 ): Promise<void> {
-  const { signal, onProgress = ignoreProgress } = options;
+  const { signal, onProgress = ignoreProgress, ask } = options;
   const { spec } = draft;
+  await driver.prepare?.(await planFor(paths, folder, draft, imageToCome(paths)), { onProgress, signal, ask });
   const image = (await namedImage(paths, spec)) ?? (await firstImage(paths, driver, folder, draft, options));
   const plan = await planFor(paths, folder, draft, image);
   const systemDisk = await ensureSystemDisk({ driver, image, spec, paths, signal, onProgress });
@@ -113,7 +114,7 @@ async function start(
     await writeRecord(folder, { ...draft, imageId: image.id });
     await clearLastStop(folder);
   });
-  await startHost({ paths, folder, controlSocket: plan.runtime.control, signal, onProgress });
+  await startHost({ driver, paths, folder, controlSocket: plan.runtime.control, signal, onProgress });
 }
 
 /** What `up` would do; nothing is written. */

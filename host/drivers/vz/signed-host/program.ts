@@ -1,0 +1,78 @@
+/** The host process of a machine on a Mac: the signed copy of node, with the bundle and the addon that lie beside it. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { release } from 'node:os';
+import { RosettaVmError } from '../../../errors.ts';
+import { packageFile } from '../../../package-root.ts';
+import type { ProgressSink } from '../../../progress.ts';
+import { version } from '../../../version.ts';
+import type { HostProgram } from '../../driver.ts';
+import { ensureSignedHost, type SignedHost } from './ensure.ts';
+import { hostEnvironment } from './environment.ts';
+import { isAppleSilicon, nodeAccount, nodeFacts, refusal } from './node-facts.ts';
+import type { BuildFacts, SourceFile } from './recipe.ts';
+import { type CommandRunner, runCommand } from './run-command.ts';
+
+/** What load-addon.ts looks at first: the copy's own addon, whatever the user's environment says. */
+const ADDON_VARIABLE = 'ROSETTA_VM_ADDON';
+
+export interface ProgramRequest {
+  /** Folder of all signed copies. */
+  readonly hosts: string;
+  /** Path of the addon that this installation has. */
+  readonly addon: string;
+  readonly onProgress: ProgressSink;
+  readonly signal?: AbortSignal | undefined;
+  /** Make the copy anew even when it is there. */
+  readonly again?: boolean;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly run?: CommandRunner;
+}
+
+/** Makes the copy when it is missing. Throws what {@link ensureSignedHost} and {@link buildFacts} throw. */
+export async function signedHostProgram(request: ProgramRequest): Promise<HostProgram> {
+  const { env = process.env, run = runCommand } = request;
+  const facts = await buildFacts(request.addon, env, run);
+  return hostProgramOf(await ensureSignedHost({ ...request, facts, run, env: hostEnvironment(env) }), env);
+}
+
+/** How the copy is started. */
+export function hostProgramOf(host: SignedHost, env: NodeJS.ProcessEnv): HostProgram {
+  return {
+    argv: [host.executable, host.bundle],
+    env: { ...hostEnvironment(env), [ADDON_VARIABLE]: host.addon },
+    descriptors: [host.lease.fd],
+    release: () => host.lease.release(),
+  };
+}
+
+/**
+ * Everything that decides how the copy is made. Throws `E_HOST_UNSUPPORTED` for a node that cannot be a host, `E_USAGE`
+ * for a bad ROSETTA_VM_NODE, `E_CORRUPT` when a part of this installation is missing.
+ */
+export async function buildFacts(addon: string, env: NodeJS.ProcessEnv, run: CommandRunner): Promise<BuildFacts> {
+  const account = await nodeAccount(env, run);
+  const refused = refusal(account, account.architecture === 'arm64' || (await isAppleSilicon(env, run)));
+  if (refused !== null) throw refused;
+  return {
+    node: await nodeFacts(account),
+    version,
+    system: release(),
+    bundle: await sourceFile(packageFile('dist/machine-host.js')),
+    addon: await sourceFile(addon),
+  };
+}
+
+/** A few megabytes at most. */
+async function sourceFile(file: string): Promise<SourceFile> {
+  const bytes = await readFile(file).catch((cause: Error) => {
+    throw new RosettaVmError('E_CORRUPT', {
+      what: 'A part of rosetta-vm is missing.',
+      why: cause.message,
+      fix: 'Reinstall rosetta-vm; in a checkout, run `npm run build`.',
+      facts: { file },
+      cause,
+    });
+  });
+  return { path: file, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
