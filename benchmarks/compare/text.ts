@@ -1,0 +1,110 @@
+/** A comparison of two sessions for the terminal. */
+import { PLAIN, type Style } from '../../host/cli/style.ts';
+import { renderTable, wrap } from '../../host/cli/table.ts';
+import type { Outcome } from '../statistics/verdict.ts';
+import {
+  evidenceOf,
+  formatChange,
+  formatInterval,
+  formatP,
+  formatSpread,
+  formatSummary,
+  rowTitle,
+  verdictLabel,
+} from './format.ts';
+import type { ComparedRow } from './row.ts';
+import type { Gate, SessionComparison, SessionName } from './sessions.ts';
+import { explainVerdict, OUTCOME_WORDS } from './words.ts';
+
+/** A table of all rows, then every row that is neither the same nor faster in words, then the verdict of the gate. */
+export function renderComparison(comparison: SessionComparison, style: Style = PLAIN, width = 120): string {
+  const { base, change, obstacles, accepted, added, geometricMean, rows } = comparison;
+  const right = (title: string) => ({ title, align: 'right' as const });
+  const table = renderTable(
+    [
+      { title: 'BENCHMARK' },
+      { title: 'ARM' },
+      right('BASE'),
+      right(''),
+      right('CHANGE'),
+      right(''),
+      right('DIFFERENCE'),
+      right('INTERVAL'),
+      right('P'),
+      { title: 'VERDICT', paint: (cell) => paintVerdict(cell, style) },
+    ],
+    [
+      ...rows.map(cells),
+      ...(geometricMean === null
+        ? []
+        : [['geometric mean', '', '', '', '', '', formatChange(geometricMean.ratio), '', '', '']]),
+    ],
+  );
+  const doubtful = rows.filter(({ verdict: { kind } }) => kind !== 'same' && kind !== 'faster');
+  const explained = doubtful.map(
+    (row) => `  ${wrap(`${rowTitle(row)} ${row.changeArm}: ${explainVerdict(row)}`, width, 2)}\n`,
+  );
+  return [
+    `base    ${describeSession(base)}\n`,
+    `change  ${describeSession(change)}\n`,
+    '\n',
+    table,
+    ...(explained.length === 0 ? [] : ['\n', ...explained]),
+    ...list('Not comparable as a whole:', obstacles),
+    ...list('Differs, and was accepted:', accepted),
+    ...list('New, nothing to compare with:', added),
+    `\n${renderOutcome(comparison, style)}\n`,
+  ].join('');
+}
+
+const list = (title: string, lines: readonly string[]): string[] =>
+  lines.length === 0 ? [] : [`\n${title}\n`, ...lines.map((line) => `  ${line}\n`)];
+
+/** `20261124-abcdef, 2026-11-24, commit 1234abcd with changes, quick tier` */
+export function describeSession({ id, date, commit, tier, state }: SessionName): string {
+  return [
+    id,
+    date.slice(0, 10),
+    ...(commit === null ? [] : [`commit ${commit.id.slice(0, 10)}${commit.dirty ? ' with changes' : ''}`]),
+    `${tier} tier`,
+    ...(state === 'partial' ? ['PARTIAL'] : []),
+  ].join(', ');
+}
+
+function cells(row: ComparedRow): string[] {
+  const { base, change, changeArm, unit, verdict } = row;
+  const evidence = evidenceOf(verdict);
+  return [
+    rowTitle(row),
+    changeArm,
+    formatSummary(base, unit),
+    formatSpread(base),
+    formatSummary(change, unit),
+    formatSpread(change),
+    formatChange(evidence?.ratio ?? null),
+    evidence === null || evidence.p === null ? '-' : formatInterval(evidence),
+    formatP(evidence?.adjustedP ?? null),
+    verdictLabel(row),
+  ];
+}
+
+function paintVerdict(cell: string, style: Style): string {
+  if (cell === 'faster' || cell === 'better') return style.green(cell);
+  if (cell === 'slower' || cell === 'worse' || cell === 'broken') return style.red(cell);
+  return cell === 'same' || cell === '' ? style.dim(cell) : style.yellow(cell);
+}
+
+const GATE_WORDS: Readonly<Record<Gate, string>> = { all: 'time and counts', time: 'time', counts: 'counts' };
+
+function renderOutcome({ outcome, outcomes, gate }: SessionComparison, style: Style): string {
+  const paint: Readonly<Record<Outcome, (text: string) => string>> = {
+    ok: style.green,
+    regression: style.red,
+    inconclusive: style.yellow,
+    broken: style.red,
+    'not-comparable': style.yellow,
+  };
+  const others = (['time', 'counts'] as const).filter((one) => one !== gate);
+  const rest = others.map((one) => `${GATE_WORDS[one]}: ${OUTCOME_WORDS[outcomes[one]].toLowerCase()}`);
+  return `${style.bold(paint[outcome](OUTCOME_WORDS[outcome]))} by ${GATE_WORDS[gate]} (${rest.join('; ')})`;
+}

@@ -1,0 +1,99 @@
+/** Each verdict explained to somebody who has not read docs/STATISTICS.md. */
+import { count } from '../../host/cli/format.ts';
+import { DEFAULT_RULE, type Evidence, type Rule, type Verdict } from '../statistics/comparison.ts';
+import type { Outcome } from '../statistics/verdict.ts';
+import { formatChange, formatInterval, formatP } from './format.ts';
+import type { ComparedRow } from './row.ts';
+
+/** One sentence or two: what was found, how sure it is, and what would settle it. */
+export function explainVerdict(row: ComparedRow, rule: Rule = DEFAULT_RULE): string {
+  const { verdict } = row;
+  switch (verdict.kind) {
+    case 'faster':
+    case 'slower':
+      return verdict.p === null ? explainCount(row) : explainShift(row, verdict, rule);
+    case 'same':
+      return verdict.p === null
+        ? 'The count is the same in every sample of both sides.'
+        : `If there is a change, it lies between ${between(verdict)}, within the ±${percent(verdict.threshold)} that count here${floorCause(row)}.`;
+    case 'inconclusive':
+      return explainDoubt(row, verdict, rule);
+    case 'broken':
+      return explainDefect(verdict);
+    case 'not-comparable':
+      return `The two sides differ in more than what is compared (${verdict.differences.join('; ')}), so no number says anything about the change.`;
+  }
+}
+
+const subject = ({ smallerIsBetter, unit }: ComparedRow): string =>
+  unit === 'seconds'
+    ? 'The time changed by'
+    : smallerIsBetter
+      ? 'The cost changed by'
+      : 'The cost of the same amount changed by';
+
+function explainShift(row: ComparedRow, evidence: Evidence, { alpha }: Rule): string {
+  const { ratio, interval, adjustedP, threshold } = evidence;
+  const confidence = `${((interval?.confidence ?? 0) * 100).toFixed(1)} % confidence`;
+  const p = adjustedP !== null && adjustedP < 0.0001 ? formatP(adjustedP) : `= ${formatP(adjustedP)}`;
+  return [
+    `${subject(row)} ${formatChange(ratio)}, with ${confidence} between ${between(evidence)}.`,
+    `That is more than the ${percent(threshold)} that count here${floorCause(row)}, and hardly chance (p ${p}, below ${alpha}).`,
+  ].join(' ');
+}
+
+function explainCount({ base, change, smallerIsBetter, verdict: { kind } }: ComparedRow): string {
+  const moved = `${base?.median ?? '-'} before, ${change?.median ?? '-'} now, in every sample`;
+  const better = smallerIsBetter ? 'fewer' : 'more';
+  return `${moved}. ${kind === 'faster' ? 'An improvement' : 'A regression'}: ${better} is better, and a count has no noise.`;
+}
+
+const between = ({ interval }: Evidence): string => formatInterval({ interval }).replace(' to ', ' and ');
+
+function floorCause({ noiseFloor }: ComparedRow): string {
+  return noiseFloor === null ? ' (this machine was not calibrated)' : ` (noise floor ${percent(noiseFloor)})`;
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+function explainDoubt(
+  row: ComparedRow,
+  verdict: Extract<Verdict, { kind: 'inconclusive' }>,
+  { minimumRuns, alpha }: Rule,
+): string {
+  const { because, moreRuns, runs, adjustedP } = verdict;
+  const more =
+    moreRuns === null
+      ? 'More runs are not likely to settle it.'
+      : `About ${count(moreRuns, 'more run')} on each side may settle it.`;
+  switch (because) {
+    case 'too-few-runs':
+      return `${runs.base} and ${runs.change} runs are too few to tell anything: each side needs ${minimumRuns} at least. ${more}`;
+    case 'not-significant':
+      return `The sides differ by ${formatChange(verdict.ratio)}, but that may be chance (p = ${formatP(adjustedP)}, not below ${alpha}). ${more}`;
+    case 'interval-too-wide':
+      return `No change is proved, and one that counts is not ruled out: it lies between ${between(verdict)}, and ±${percent(verdict.threshold)} count here${floorCause(row)}. ${more}`;
+    case 'count-varies':
+      return 'The count differs between samples of one side, so it cannot be held exactly. More runs do not help.';
+  }
+}
+
+function explainDefect({ arm, because }: Extract<Verdict, { kind: 'broken' }>): string {
+  switch (because) {
+    case 'no-samples':
+      return `The ${arm} has no sample of it. Measuring less does not pass a gate.`;
+    case 'failed-samples':
+      return `Samples of the ${arm} failed or made something wrong; their times are not counted, and what is left is not trusted.`;
+    case 'impossible-value':
+      return `A value of the ${arm} is no possible one (0 or less, or no number).`;
+  }
+}
+
+/** What a gate says, for people. */
+export const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = {
+  ok: 'No regression',
+  regression: 'Regression',
+  inconclusive: 'Inconclusive',
+  broken: 'Broken',
+  'not-comparable': 'Not comparable',
+};

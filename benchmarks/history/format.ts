@@ -1,0 +1,108 @@
+/**
+ * The lines of a history: JSON, one a line, only ever appended, so that git merges two branches' lines by keeping both
+ * (`merge=union` in .gitattributes, gitattributes(5)). Their order in the file means nothing; the same line twice is one.
+ */
+import { z } from 'zod';
+import { EXACT_COUNTS } from '../compare/comparable.ts';
+import { armSchema, fingerprintSchema, measurementSchema, sessionSchema } from '../session.ts';
+
+/** Rises when a line changes its meaning. Lines of a later version are counted and left alone. */
+export const HISTORY_FORMAT = 1;
+
+/** A line with 10,000 values has about 100 KiB; what is longer was not written by this program. */
+export const MAX_LINE_BYTES = 256 * 1024;
+
+const format = z.literal(HISTORY_FORMAT);
+const digest = z.string().regex(/^[0-9a-f]{16}$/);
+const { suite, benchmark, unit, smallerIsBetter, values, product } = measurementSchema.shape;
+const { id, date, clockJumpMs, version, commit, tier, state, reason } = sessionSchema.shape;
+
+/** A kind of machine, once a file; results name it by its digest. */
+const fingerprintLine = z.strictObject({
+  format,
+  line: z.literal('fingerprint'),
+  digest,
+  fingerprint: fingerprintSchema,
+});
+
+const range = z.strictObject({ least: z.number().nonnegative(), greatest: z.number().nonnegative() });
+
+/** One benchmark in one arm of one session. */
+const resultLine = z
+  .strictObject({
+    format,
+    line: z.literal('result'),
+    ...{ session: id, date, clockJumpMs, version, commit, tier, state },
+    reason,
+    fingerprint: digest,
+    ...{ suite, benchmark, arm: armSchema, unit, smallerIsBetter },
+    /** Samples that failed or made something wrong. */
+    failed: z.int().nonnegative(),
+    /** For people and for other tools; what is computed here is computed from the values. Null when there are none. */
+    median: z.nullable(z.number().nonnegative()),
+    mad: z.nullable(z.number().nonnegative()),
+    /** Rounded to six digits: no clock knows more. */
+    values,
+    /** Least and greatest of the samples, of the counts that can be free of noise. */
+    counts: z.partialRecord(z.enum(EXACT_COUNTS), range),
+    product,
+  })
+  .readonly();
+export type ResultLine = z.infer<typeof resultLine>;
+
+const place = z.string().min(1).max(200).optional();
+
+/** Somebody has looked at a change and knows its reason; absent suite, benchmark or arm: all of them. */
+const ackLine = z
+  .strictObject({
+    format,
+    line: z.literal('ack'),
+    date,
+    ...{ suite: place, benchmark: place },
+    /** Its name, as `armName` makes it. */
+    arm: place,
+    /** The first session after the change. */
+    session: id,
+    reason: z.string().trim().min(1).max(2_000),
+  })
+  .readonly();
+export type AckLine = z.infer<typeof ackLine>;
+
+const lineSchema = z.discriminatedUnion('line', [fingerprintLine, resultLine, ackLine]);
+export type HistoryLine = z.infer<typeof lineSchema>;
+
+export type ParsedLine =
+  | { readonly ok: true; readonly line: HistoryLine }
+  | { readonly ok: false; readonly why: string };
+
+/** Never throws: a line that cannot be understood says why. */
+export function parseLine(text: string): ParsedLine {
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    return { ok: false, why: unreadable(text) };
+  }
+  const later = z.object({ format: z.int().gt(HISTORY_FORMAT) }).safeParse(data);
+  if (later.success) {
+    return {
+      ok: false,
+      why: `It has format ${later.data.format}, of a later rosetta-vm; this one reads ${HISTORY_FORMAT}.`,
+    };
+  }
+  const result = lineSchema.safeParse(data);
+  if (result.success) return { ok: true, line: result.data };
+  const [issue] = result.error.issues;
+  return {
+    ok: false,
+    why: `It is no line of a history: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim(),
+  };
+}
+
+function unreadable(text: string): string {
+  if (/^(<{7}|={7}|>{7}|\|{7})/.test(text))
+    return 'It is a marker of a merge conflict: git needs merge=union for this file.';
+  return 'It is no JSON; a write that was cut short leaves such a line.';
+}
+
+export const printLine = (line: HistoryLine): string => `${JSON.stringify(line)}\n`;
