@@ -1,7 +1,17 @@
 /** Reads and edits 64-bit little-endian ELF files (elf(5)), in place: nothing moves, so no offset changes. */
 import { RosettaVmError } from '../host/errors.ts';
 
+const PT_LOAD = 1;
+const PT_DYNAMIC = 2;
 const PT_INTERP = 3;
+const ET_EXEC = 2;
+const EM_AARCH64 = 183;
+const DT_RELA = 7n;
+const DT_RELASZ = 8n;
+const DT_RELACOUNT = 0x6ffffff9n;
+/** ELF for the Arm 64-bit Architecture (IHI 0056), "Dynamic relocations". */
+const R_AARCH64_RELATIVE = 1027n;
+const RELA_BYTES = 24;
 
 /** Whether a file begins as an ELF file of any kind does. */
 export function isElf(bytes: Buffer): boolean {
@@ -91,6 +101,53 @@ export function replaceString(bytes: Buffer, from: string, to: string, times: nu
     throw damaged(what, `it contains ${JSON.stringify(from)} ${places.length} times, not ${times}`);
   }
   for (const place of places) bytes.write(to, place, 'latin1');
+}
+
+/**
+ * Applies a program's relative relocations in the file and takes them off the loader's list; returns how many there
+ * were. A program of a fixed address (ET_EXEC) is loaded where it was linked for, so what each of them stores is its
+ * addend, known now: every start otherwise writes them all, and so gets a private copy of each page that has one.
+ * Throws `E_INVALID` unless it is such a program for arm64 whose relative relocations stand first (`DT_RELACOUNT`).
+ */
+export function applyRelativeRelocations(bytes: Buffer, what: string): number {
+  const { programs } = header(bytes, what);
+  if (bytes.readUInt16LE(16) !== ET_EXEC || bytes.readUInt16LE(18) !== EM_AARCH64) {
+    throw damaged(what, 'it is not an arm64 program of a fixed address');
+  }
+  const segments = rows(bytes, programs, 56, what).map((row) => ({
+    type: row.readUInt32LE(0),
+    offset: Number(row.readBigUInt64LE(8)),
+    address: Number(row.readBigUInt64LE(16)),
+    fileBytes: Number(row.readBigUInt64LE(32)),
+  }));
+  const locate = (address: number, size: number): Buffer => {
+    const segment = segments.find(
+      (one) => one.type === PT_LOAD && address >= one.address && address + size <= one.address + one.fileBytes,
+    );
+    if (segment === undefined) throw damaged(what, 'a relocation lies outside of what is loaded');
+    return slice(bytes, segment.offset + address - segment.address, size, what);
+  };
+  const dynamic = segments.find(({ type }) => type === PT_DYNAMIC);
+  if (dynamic === undefined) throw damaged(what, 'it is not linked dynamically');
+  const entry = (tag: bigint): Buffer => {
+    const table = slice(bytes, dynamic.offset, dynamic.fileBytes, what);
+    for (let at = 0; at + 16 <= table.length; at += 16) {
+      if (table.readBigUInt64LE(at) === tag) return table.subarray(at + 8, at + 16);
+    }
+    throw damaged(what, `its dynamic section has no entry ${tag}`);
+  };
+  const [address, size, count] = [entry(DT_RELA), entry(DT_RELASZ), entry(DT_RELACOUNT)];
+  const relatives = Number(count.readBigUInt64LE());
+  const table = locate(Number(address.readBigUInt64LE()), Number(size.readBigUInt64LE()));
+  if (relatives * RELA_BYTES > table.length) throw damaged(what, 'it counts more relocations than it has');
+  for (let at = 0; at < relatives * RELA_BYTES; at += RELA_BYTES) {
+    if (table.readBigUInt64LE(at + 8) !== R_AARCH64_RELATIVE) throw damaged(what, 'its relocations are not in order');
+    locate(Number(table.readBigUInt64LE(at)), 8).writeBigUInt64LE(table.readBigUInt64LE(at + 16));
+  }
+  address.writeBigUInt64LE(address.readBigUInt64LE() + BigInt(relatives * RELA_BYTES));
+  size.writeBigUInt64LE(BigInt(table.length - relatives * RELA_BYTES));
+  count.writeBigUInt64LE(0n);
+  return relatives;
 }
 
 function cString(bytes: Buffer, start: number): string {

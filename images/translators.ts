@@ -4,14 +4,14 @@
  *
  * box64 is dynamically linked, because it hands calls of x86_64 programs to arm64 libraries. So it gets a loader of its
  * own, glibc's with its built-in paths changed. Two strings of equal length do what patchelf would (which has no
- * counterpart on macOS): no offset in the files changes.
+ * counterpart on macOS): no offset in the files changes. Neither does one when box64 is relocated in the file.
  */
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { RVM_DIR, type TranslatorShareManifest } from '../guest/protocol.ts';
 import { writeSynced } from '../host/files.ts';
-import { replaceInterpreter, replaceString } from './elf.ts';
+import { applyRelativeRelocations, replaceInterpreter, replaceString } from './elf.ts';
 
 /** Where Debian's arm64 packages have them. */
 const LIBRARIES = 'usr/lib/aarch64-linux-gnu';
@@ -64,7 +64,7 @@ export async function writeTranslators(
 ): Promise<TranslatorShareManifest> {
   await mkdir(path.join(directory, 'lib'), { recursive: true });
   const files = new Map<string, Buffer>([
-    ['box64', ownInterpreter(content(BOX64))],
+    ['box64', ownBox64(content(BOX64))],
     ['ld.so', ownSearchPath(content(`${LIBRARIES}/${LOADER}`))],
     ...SHARED_LIBRARIES.map((name) => [`lib/${name}`, content(`${LIBRARIES}/${name}`)] as const),
     ['qemu-x86_64', content(QEMU)],
@@ -95,9 +95,14 @@ export async function writeTranslators(
   return manifest;
 }
 
-function ownInterpreter(box64: Buffer): Buffer {
+/**
+ * With the share's loader, and relocated beforehand: box64's tables of wrapped functions have 160,000 pointers, which
+ * its every start would write.
+ */
+function ownBox64(box64: Buffer): Buffer {
   const edited = Buffer.from(box64);
   replaceInterpreter(edited, `/lib/${LOADER}`, `${RVM_DIR}/ld.so`, 'box64');
+  applyRelativeRelocations(edited, 'box64');
   return edited;
 }
 

@@ -12,9 +12,9 @@ import { readTar, safePath } from '../../../images/archive/tar-read.ts';
 import { writeTar } from '../../../images/archive/tar-write.ts';
 import { packageFiles } from '../../../images/debian/deb.ts';
 import { decompress, readCompressed } from '../../../images/debian/xz.ts';
-import { elfSection, replaceInterpreter, replaceString } from '../../../images/elf.ts';
+import { applyRelativeRelocations, elfSection, replaceInterpreter, replaceString } from '../../../images/elf.ts';
 import { file, folder, link } from '../../../images/root/tree.ts';
-import { makeAr, makeDeb, makeElf, makeTar, type TarMember } from './support/deb.ts';
+import { FIXED_ADDRESS, makeAr, makeDeb, makeElf, makeFixedProgram, makeTar, type TarMember } from './support/deb.ts';
 
 /** `printf 'rosetta' | xz` */
 const XZ = Buffer.from(
@@ -142,6 +142,38 @@ describe('ELF edits', () => {
     expect(bytes.toString()).toBe('\0/new/\0/usr/lib/\0/new/\0');
     expect(() => replaceString(bytes, '/new/', '/old/', 1, 'loader')).toThrow(/2 times, not 1/);
     expect(() => replaceString(bytes, '/new/', '/longer/', 2, 'loader')).toThrow(/length/);
+  });
+
+  it('relocates a program of a fixed address in the file, and leaves the loader the other relocations', () => {
+    const other = 1025n;
+    const { bytes, dataAt } = makeFixedProgram({
+      interpreter: '/lib/ld.so',
+      relocations: [
+        [2, 0x34801000n],
+        [0, 0x34802000n],
+        [1, 7n, other],
+      ],
+      relative: 2,
+      slots: 3,
+    });
+    expect(applyRelativeRelocations(bytes, 'program')).toBe(2);
+    const slots = [0, 1, 2].map((slot) => bytes.readBigUInt64LE(dataAt + slot * 8));
+    expect(slots).toEqual([0x34802000n, 0n, 0x34801000n]);
+    const [table, size, count] = [0, 1, 2].map((row) => bytes.readBigUInt64LE(dataAt - 64 + row * 16 + 8));
+    expect([size, count]).toEqual([24n, 0n]);
+    expect(bytes.readBigUInt64LE(Number(table) - FIXED_ADDRESS + 8)).toBe(other);
+    expect(applyRelativeRelocations(bytes, 'program')).toBe(0);
+  });
+
+  const program = { interpreter: '/lib/ld.so', relocations: [[0, 1n]] as [number, bigint][], relative: 1, slots: 1 };
+  it.each([
+    ['one that is loaded anywhere', { ...program, type: 3 }],
+    ['one with relocations out of order', { ...program, relocations: [[0, 1n, 1025n] as [number, bigint, bigint]] }],
+    ['one that counts more than it has', { ...program, relative: 2 }],
+    ['one that relocates what is not in it', { ...program, relocations: [[9, 1n] as [number, bigint]] }],
+  ])('does not relocate %s', (_name, parts) => {
+    const { bytes } = makeFixedProgram(parts);
+    expect(() => applyRelativeRelocations(bytes, 'program')).toThrow(expect.objectContaining({ code: 'E_INVALID' }));
   });
 
   it('find sections by name', () => {

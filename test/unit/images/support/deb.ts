@@ -84,3 +84,60 @@ export function makeElf(parts: { interpreter?: string; sections?: Readonly<Recor
   header.writeUInt16LE(rows.length, 62);
   return Buffer.concat([header, program, interpreter, ...contents, Buffer.alloc(64), ...rows]);
 }
+
+export interface FixedProgram {
+  readonly interpreter: string;
+  /** `[where, what, type]` of each relocation, in pointers of the data that follow; default type: relative. */
+  readonly relocations: readonly (readonly [slot: number, addend: bigint, type?: bigint])[];
+  /** DT_RELACOUNT. */
+  readonly relative: number;
+  readonly slots: number;
+  readonly type?: number;
+}
+
+/** Address that {@link makeFixedProgram}'s only segment is loaded at. */
+export const FIXED_ADDRESS = 0x34800000;
+
+/** An arm64 program linked for a fixed address: headers, interpreter, relocations, dynamic section, data. */
+export function makeFixedProgram(parts: FixedProgram): { readonly bytes: Buffer; readonly dataAt: number } {
+  const interpreter = Buffer.from(`${parts.interpreter}\0`.padEnd(64, '\0'), 'latin1');
+  const relocationsAt = 64 + 3 * 56 + interpreter.length;
+  const dynamicAt = relocationsAt + parts.relocations.length * 24;
+  const dataAt = dynamicAt + 4 * 16;
+  const bytes = Buffer.alloc(dataAt + parts.slots * 8);
+  bytes.write('\x7fELF\x02\x01\x01', 'latin1');
+  bytes.writeUInt16LE(parts.type ?? 2, 16);
+  bytes.writeUInt16LE(183, 18);
+  bytes.writeBigUInt64LE(64n, 32);
+  bytes.writeUInt16LE(56, 54);
+  bytes.writeUInt16LE(3, 56);
+  const segments = [
+    [3, 64 + 3 * 56, parts.interpreter.length + 1],
+    [1, 0, bytes.length],
+    [2, dynamicAt, 4 * 16],
+  ] as const;
+  for (const [index, [type, at, size]] of segments.entries()) {
+    const row = bytes.subarray(64 + index * 56);
+    row.writeUInt32LE(type, 0);
+    row.writeBigUInt64LE(BigInt(at), 8);
+    row.writeBigUInt64LE(BigInt(FIXED_ADDRESS + at), 16);
+    row.writeBigUInt64LE(BigInt(size), 32);
+  }
+  interpreter.copy(bytes, 64 + 3 * 56);
+  for (const [index, [slot, addend, type = 1027n]] of parts.relocations.entries()) {
+    const at = relocationsAt + index * 24;
+    bytes.writeBigUInt64LE(BigInt(FIXED_ADDRESS + dataAt + slot * 8), at);
+    bytes.writeBigUInt64LE(type, at + 8);
+    bytes.writeBigUInt64LE(addend, at + 16);
+  }
+  const dynamic: readonly (readonly [bigint, number])[] = [
+    [7n, FIXED_ADDRESS + relocationsAt],
+    [8n, parts.relocations.length * 24],
+    [0x6ffffff9n, parts.relative],
+  ];
+  for (const [index, [tag, value]] of dynamic.entries()) {
+    bytes.writeBigUInt64LE(tag, dynamicAt + index * 16);
+    bytes.writeBigUInt64LE(BigInt(value), dynamicAt + index * 16 + 8);
+  }
+  return { bytes, dataAt };
+}

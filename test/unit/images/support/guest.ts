@@ -1,11 +1,14 @@
 /** The smallest archive that a whole guest image can be built from. */
 import { INITRD_SOURCES } from '../../../../images/initrd.ts';
+import { KERNELS } from '../../../../images/kernels.ts';
 import { KERNEL_PACKAGE, MODULES, ROOT_PACKAGES } from '../../../../images/packages.ts';
 import { TRANSLATOR_SOURCES } from '../../../../images/translators.ts';
 import type { ArchiveSpec, PackageSpec } from './archive.ts';
-import { makeElf, type TarMember } from './deb.ts';
+import { makeElf, makeFixedProgram, type TarMember } from './deb.ts';
 
 export const KERNEL_VERSION = '6.12.1-cloud-arm64';
+/** bookworm's: its package has `/lib` unmerged, and more of it are modules. */
+export const OLD_KERNEL_VERSION = '6.1.0-50-cloud-arm64';
 
 /** What the loader's edits look for, as glibc's file holds it. */
 export const LOADER = [
@@ -20,25 +23,35 @@ function kernelImage(): Buffer {
   return image;
 }
 
-function moduleFile(path: string): TarMember {
-  const depends = path.endsWith('virtio_transport') ? 'vsock' : '';
+const DEPENDS: Readonly<Record<string, string>> = {
+  'net/vmw_vsock/vmw_vsock_virtio_transport': 'vsock',
+  'drivers/virtio/virtio_pci': 'virtio',
+  'fs/fuse/virtiofs': 'fuse,virtio',
+};
+
+function moduleFile(path: string, folder: string): TarMember {
+  const depends = DEPENDS[path] ?? '';
   return {
-    name: `./usr/lib/modules/${KERNEL_VERSION}/kernel/${path}.ko`,
+    name: `./${folder}/kernel/${path}.ko`,
     content: makeElf({ sections: { '.modinfo': `alias=test-${path.replaceAll('/', '-')}\0depends=${depends}\0` } }),
   };
 }
 
-const kernel: PackageSpec[] = [
-  { name: KERNEL_PACKAGE, depends: `linux-image-${KERNEL_VERSION} (= 1.0-1)` },
+const kernel = (version: string, folder: string, modules: readonly string[]): PackageSpec[] => [
+  { name: KERNEL_PACKAGE, depends: `linux-image-${version} (= 1.0-1)` },
   {
-    name: `linux-image-${KERNEL_VERSION}`,
+    name: `linux-image-${version}`,
     files: [
-      { name: `./boot/vmlinuz-${KERNEL_VERSION}`, content: kernelImage() },
-      ...MODULES.map((one) => moduleFile(one.endsWith('/') ? `${one}of_${one.replaceAll('/', '_')}` : one)),
-      ...['vsock', 'vsock_loopback'].map((name) => moduleFile(`net/vmw_vsock/${name}`)),
+      { name: `./boot/vmlinuz-${version}`, content: kernelImage() },
+      ...[...MODULES, ...modules].map((one) =>
+        moduleFile(one.endsWith('/') ? `${one}of_${one.replaceAll('/', '_')}` : one, `${folder}/${version}`),
+      ),
+      ...['vsock', 'vsock_loopback'].map((name) => moduleFile(`net/vmw_vsock/${name}`, `${folder}/${version}`)),
     ],
   },
 ];
+
+const { modules: OLD_MODULES } = KERNELS['6.1'];
 
 const library: TarMember[] = [...INITRD_SOURCES, ...TRANSLATOR_SOURCES]
   .filter((path, index, all) => path.startsWith('usr/lib/') && all.indexOf(path) === index && !path.includes('gcc'))
@@ -80,11 +93,21 @@ export function guestArchive(tweak: Readonly<Record<string, Partial<PackageSpec>
     { name: 'libgcc-s1', files: [{ name: './usr/lib/aarch64-linux-gnu/libgcc_s.so.1', content: 'gcc' }] },
     { name: 'qemu-user', version: '1:10.0-1', files: [{ name: './usr/bin/qemu-x86_64', content: 'qemu' }] },
   ];
-  const box64 = makeElf({ interpreter: '/lib/ld-linux-aarch64.so.1' });
+  const { bytes: box64 } = makeFixedProgram({
+    interpreter: '/lib/ld-linux-aarch64.so.1',
+    relocations: [[0, 0x34801000n]],
+    relative: 1,
+    slots: 1,
+  });
   const tweaked = (packages: readonly PackageSpec[]): PackageSpec[] =>
     packages.map((one) => ({ ...one, ...tweak[one.name] }));
   return {
-    trixie: { arm64: tweaked([...kernel, ...root, ...others]) },
+    trixie: { arm64: tweaked([...kernel(KERNEL_VERSION, 'usr/lib/modules', []), ...root, ...others]) },
+    bookworm: {
+      arm64: tweaked(
+        kernel(OLD_KERNEL_VERSION, 'lib/modules', [...OLD_MODULES, 'drivers/virtio/virtio', 'fs/fuse/fuse']),
+      ),
+    },
     sid: {
       arm64: tweaked([
         { name: 'box64', version: '0.4.3-3', depends: 'libc6', files: [{ name: './usr/bin/box64', content: box64 }] },
