@@ -4,6 +4,13 @@
 #include "lines.h"
 #include "objc_failure.h"
 
+#include <Availability.h>
+
+// A program of an older SDK has no cache for Rosetta on any macOS (lima-vm/lima#2753).
+#if !defined(__MAC_14_0)
+#error "Build with the SDK of macOS 14 or later (Xcode 15)."
+#endif
+
 namespace rosetta_vm {
 
 #if defined(__arm64__)

@@ -74,7 +74,8 @@ VZStorageDeviceAttachment *networkAttachment(Fields &attachment, bool readOnly, 
   if (@available(macOS 14.0, *)) {
     NSString *text = attachment.text(@"url");
     const double timeout = attachment.number(@"timeout", 0, kMaximumTimeoutSeconds);
-    NSURL *url = [NSURL URLWithString:text];
+    // Programs of the macOS 14 SDK get invalid characters escaped unless they say no: a wrong address must stay wrong.
+    NSURL *url = [NSURL URLWithString:text encodingInvalidCharacters:NO];
     if (url == nil) throw Failure(AddonFailure::invalid, "An address is no URL.", toText(text), subject);
     NSError *error = nil;
     if (![VZNetworkBlockDeviceStorageDeviceAttachment validateURL:url error:&error]) throw failureOf(error, subject);

@@ -139,7 +139,7 @@ char kStateContext;
 - (void)connect:(int64_t)requestId port:(uint32_t)port {
   VZSocketDevice *device = _machine.socketDevices.firstObject;
   if (![device isKindOfClass:[VZVirtioSocketDevice class]])
-    throw Failure(AddonFailure::absent, "The machine has no vsock device.", "It is not running.");
+    throw Failure(AddonFailure::absent, "The machine has no vsock device.", "The framework made none of its configuration.");
   [(VZVirtioSocketDevice *)device
         connectToPort:port
     completionHandler:^(VZVirtioSocketConnection *_Nullable connection, NSError *_Nullable error) {
@@ -166,7 +166,7 @@ char kStateContext;
 - (void)balloon:(int64_t)requestId bytes:(uint64_t)bytes {
   VZMemoryBalloonDevice *device = _machine.memoryBalloonDevices.firstObject;
   if (![device isKindOfClass:[VZVirtioTraditionalMemoryBalloonDevice class]])
-    throw Failure(AddonFailure::absent, "The machine has no memory balloon.", "It is not running.");
+    throw Failure(AddonFailure::absent, "The machine has no memory balloon.", "The framework made none of its configuration.");
   ((VZVirtioTraditionalMemoryBalloonDevice *)device).targetVirtualMachineMemorySize = bytes;
   [self post:replyLine(requestId)];
 }

@@ -52,6 +52,7 @@ void onPowerMessage(void *watch, io_service_t, uint32_t message, void *argument)
     ::close(fd);
     throw Failure(AddonFailure::absent, "macOS does not tell of sleep and wake.", "IORegisterForSystemPower gave none.");
   }
+  IONotificationPortSetDispatchQueue(_port, _queue);
   _reader = dispatch_source_create(DISPATCH_SOURCE_TYPE_READ, static_cast<uintptr_t>(fd), 0, _queue);
   // The handlers hold this object until the cancel handler has run: the callback's pointer stays good.
   dispatch_source_set_event_handler(_reader, ^{
@@ -63,7 +64,6 @@ void onPowerMessage(void *watch, io_service_t, uint32_t message, void *argument)
     ::close(fd);
   });
   dispatch_resume(_reader);
-  IONotificationPortSetDispatchQueue(_port, _queue);
 }
 
 - (void)end {

@@ -18,3 +18,8 @@ typedef struct {
 @interface NSProcessInfo (RVMCheck)
 @property(readonly) NSOperatingSystemVersion operatingSystemVersion;
 @end
+
+@interface NSURL (RVMCheck)
++ (nullable instancetype)URLWithString:(nonnull NSString *)URLString
+             encodingInvalidCharacters:(BOOL)encodingInvalidCharacters API_AVAILABLE(macos(14.0));
+@end
