@@ -11,6 +11,7 @@ import type { ArchiveOptions } from './debian/archive.ts';
 import { sha256Of } from './debian/download.ts';
 import type { ImageRecord, ImageStore } from './image.ts';
 import { INITRD_SOURCES, makeInitrd } from './initrd.ts';
+import { defaultImageName, KERNELS, type KernelRecipe, type KernelSeries, NEWEST_KERNEL } from './kernels.ts';
 import { isCopyright, type PackageLicenses, packageLicenses } from './licenses.ts';
 import type { ImageManifest, Part } from './manifest.ts';
 import { isDropped, MODULES } from './packages.ts';
@@ -27,7 +28,9 @@ import { discard, publish, withWorkspace } from './workspace.ts';
 
 export interface BuildImageOptions extends Omit<ArchiveOptions, 'downloads'> {
   readonly store: ImageStore;
-  /** Default `default`. */
+  /** Default: the newest. */
+  readonly kernel?: KernelSeries | undefined;
+  /** Default `default`, and for another kernel than the newest `default-<its series>`. */
   readonly name?: string | undefined;
 }
 
@@ -37,11 +40,12 @@ export interface BuildImageOptions extends Omit<ArchiveOptions, 'downloads'> {
  * Throws `E_USAGE`, `E_NETWORK`, `E_VERIFY`, `E_NOT_FOUND`, `E_INVALID`, `E_DISK_FULL` or `E_ABORTED`.
  */
 export async function buildImage(options: BuildImageOptions): Promise<ImageRecord> {
-  const { name = 'default', onProgress = ignoreProgress } = options;
+  const { kernel = NEWEST_KERNEL, onProgress = ignoreProgress } = options;
+  const { name = defaultImageName(kernel) } = options;
   store.checkImageName(name);
   try {
     const plan = await stage(onProgress, 'image.plan', 'Choosing packages', () =>
-      planImage({ ...options, downloads: options.store.downloads }),
+      planImage(kernel, { ...options, downloads: options.store.downloads }),
     );
     if (!(await isWhole(options.store, plan.id))) await makeImage(plan, options);
     await store.nameImage(options.store, name, plan.id);
@@ -107,12 +111,12 @@ async function writeImage(
 ): Promise<void> {
   const { IMAGE_FILES } = store;
   const at = (name: string): string => path.join(folder, name);
-  const kernel = await readKernel(debs.kernel, making);
+  const kernel = await readKernel(debs.kernel, KERNELS[plan.kernel], making);
   await writeSynced(at(IMAGE_FILES.kernel), kernel.image);
 
   const read = await writeRoot(at(IMAGE_FILES.rootArchive), plan.inputs.date, debs.root, kernel.modules, making);
   const init = await readFile(imageData('overlay/initrd/init'));
-  await writeSynced(at(IMAGE_FILES.initialRamdisk), await makeInitrd(required(read), init));
+  await writeSynced(at(IMAGE_FILES.initialRamdisk), await makeInitrd(required(read), init, kernel.bootModules));
 
   const sources = await unpackPackages(debs.translators, {
     ...making,
@@ -160,18 +164,28 @@ interface Kernel {
   readonly version: string;
   readonly image: Buffer;
   readonly modules: readonly Entry[];
+  /** Those of the initial RAM disk. */
+  readonly bootModules: readonly Entry[];
   readonly licenses: PackageLicenses;
 }
 
 const KERNEL_IMAGE = /^boot\/vmlinuz-(.+)$/;
+/** bookworm's packages have `/lib` as it was before /usr was merged. */
+const MODULES_FOLDER = /^(usr\/)?lib\/modules\//;
 
-async function readKernel(debs: readonly Deb[], making: Making): Promise<Kernel> {
-  const read = await unpackPackages(debs, {
+async function readKernel(debs: readonly Deb[], recipe: KernelRecipe, making: Making): Promise<Kernel> {
+  const unpacked = await unpackPackages(debs, {
     ...making,
     tree: null,
     isDropped: () => true,
-    isRead: (name, bytes) => KERNEL_IMAGE.test(name) || name.startsWith('usr/lib/modules/') || isCopyright(name, bytes),
+    isRead: (name, bytes) => KERNEL_IMAGE.test(name) || MODULES_FOLDER.test(name) || isCopyright(name, bytes),
   });
+  const read = new Map(
+    [...unpacked].map(([name, entry]) => {
+      const path = name.replace(MODULES_FOLDER, 'usr/lib/modules/');
+      return [path, { ...entry, path }] as const;
+    }),
+  );
   const name = [...read.keys()].find((one) => KERNEL_IMAGE.test(one)) ?? '';
   const version = KERNEL_IMAGE.exec(name)?.[1] ?? '';
   const image = required(read)(name);
@@ -184,8 +198,15 @@ async function readKernel(debs: readonly Deb[], making: Making): Promise<Kernel>
       fix: 'Update rosetta-vm, or report it.',
     });
   }
-  const modules = await kernelModules(read, `usr/lib/modules/${version}`, MODULES);
-  return { version, image, modules, licenses: packageLicenses(debs, read) };
+  const modulesOf = (wanted: readonly string[]): Promise<Entry[]> =>
+    kernelModules(read, `usr/lib/modules/${version}`, wanted);
+  return {
+    version,
+    image,
+    modules: await modulesOf([...MODULES, ...recipe.modules]),
+    bootModules: await modulesOf(recipe.bootModules),
+    licenses: packageLicenses(debs, read),
+  };
 }
 
 /** Writes the root archive; answers the packages' files that are of further use. */

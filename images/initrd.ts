@@ -1,7 +1,11 @@
-/** The initial RAM disk of the machine that makes an image's system disk: busybox, mke2fs, and a script. */
+/**
+ * The initial RAM disk: busybox, mke2fs, the modules that the kernel needs to reach its disk, and a script. It makes an
+ * image's system disk, and boots machines whose disk is behind a module.
+ */
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { writeCpio } from './archive/cpio-write.ts';
+import type { Entry } from './archive/entry.ts';
 import { file, folder, link } from './root/tree.ts';
 
 /** busybox applets that the script calls by name; `sh` runs it. */
@@ -10,11 +14,13 @@ const APPLETS = [
   'dd',
   'dmesg',
   'grep',
+  'modprobe',
   'mount',
   'poweroff',
   'printf',
   'sh',
   'sleep',
+  'switch_root',
   'sync',
   'tar',
   'umount',
@@ -36,14 +42,38 @@ const FILES: readonly (readonly [string, string])[] = [
 /** Files of Debian's packages that go in. */
 export const INITRD_SOURCES: readonly string[] = FILES.map(([source]) => source);
 
-/** The gzipped archive. `content` reads a file of {@link INITRD_SOURCES}; `init` is the script. */
-export async function makeInitrd(content: (source: string) => Buffer, init: Buffer): Promise<Buffer> {
+/**
+ * The gzipped archive. `content` reads a file of {@link INITRD_SOURCES}; `init` is the script; `modules` are files below
+ * `usr/lib/modules`, as kernelModules makes them.
+ */
+export async function makeInitrd(
+  content: (source: string) => Buffer,
+  init: Buffer,
+  modules: readonly Entry[],
+): Promise<Buffer> {
   const entries = [
     ...['bin', 'dev', 'etc', 'image', 'lib', 'proc', 'root', 'sbin'].map((name) => folder(name)),
     file('init', init, 0o755),
     ...FILES.map(([source, target]) => file(target, content(source), target.startsWith('etc/') ? 0o644 : 0o755)),
     ...APPLETS.map((applet) => link(`bin/${applet}`, 'busybox')),
+    ...withParents(modules.filter((entry) => entry.type === 'file').map(inLib)),
   ];
   // zlib writes no date and no name; level 6 packs as well as 9 does, in half the time.
   return await promisify(gzip)(writeCpio(entries), { level: 6 });
+}
+
+/** `lib` is a folder here, not a link into /usr. */
+const inLib = (entry: FileEntry): FileEntry => ({ ...entry, path: entry.path.replace(/^usr\//, '') });
+
+type FileEntry = Extract<Entry, { readonly type: 'file' }>;
+
+/** Each file after the folders that it is in, below `lib`. */
+function withParents(files: readonly FileEntry[]): Exclude<Entry, { readonly type: 'hardlink' }>[] {
+  const folders = new Set<string>();
+  for (const { path: name } of files) {
+    for (let at = name.indexOf('/', 'lib/'.length); at !== -1; at = name.indexOf('/', at + 1)) {
+      folders.add(name.slice(0, at));
+    }
+  }
+  return [...[...folders].sort().map((name) => folder(name)), ...files];
 }

@@ -4,6 +4,7 @@ import { type ArchiveOptions, openArchive, type Suite } from './debian/archive.t
 import { dependencyClosure } from './debian/closure.ts';
 import { type DownloadOptions, download, type Wanted } from './debian/download.ts';
 import type { DebianPackage } from './debian/packages.ts';
+import { KERNELS, type KernelSeries } from './kernels.ts';
 import { digestOf, type ImageInputs, imageId, type ManifestPackage, manifestPackage, type Part } from './manifest.ts';
 import * as lists from './packages.ts';
 import { overlayEntries } from './root/overlay.ts';
@@ -11,10 +12,11 @@ import type { Deb } from './root/unpack.ts';
 import { TRANSLATOR_EXCLUDED, TRANSLATOR_PACKAGES } from './translators.ts';
 
 /** Rises when the code makes something else of the same packages and files. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 export interface ImagePlan {
   readonly id: string;
+  readonly kernel: KernelSeries;
   readonly inputs: ImageInputs;
   /** Packages by part, in the order in which they are unpacked. */
   readonly parts: Readonly<Record<Part, readonly DebianPackage[]>>;
@@ -23,10 +25,11 @@ export interface ImagePlan {
 }
 
 /** Reads the signed indexes. Throws what {@link openArchive} and {@link dependencyClosure} do. */
-export async function planImage(options: ArchiveOptions): Promise<ImagePlan> {
+export async function planImage(kernel: KernelSeries, options: ArchiveOptions): Promise<ImagePlan> {
   const open = await openArchive(options);
   const main = await open(lists.SUITE);
   const tools = await open(lists.TOOL_SUITE);
+  const kernels = KERNELS[kernel].suite === lists.SUITE ? main : await open(KERNELS[kernel].suite);
   const indexes = new Map([[lists.SUITE, await main.index('arm64')]]);
   const root = dependencyClosure({
     indexes,
@@ -34,8 +37,8 @@ export async function planImage(options: ArchiveOptions): Promise<ImagePlan> {
     packages: lists.ROOT_PACKAGES,
     exclude: lists.EXCLUDED_PACKAGES,
   });
-  const kernel = dependencyClosure({
-    indexes,
+  const kernelPackages = dependencyClosure({
+    indexes: new Map([[kernels.name, await kernels.index('arm64')]]),
     architecture: 'arm64',
     packages: [lists.KERNEL_PACKAGE],
     exclude: lists.EXCLUDED_PACKAGES,
@@ -48,21 +51,19 @@ export async function planImage(options: ArchiveOptions): Promise<ImagePlan> {
     // glibc must be the guest's own: the translators' copy runs beside it, on the same kernel and locale data.
     pins: new Map(TRANSLATOR_PACKAGES.map((name) => [name, name === 'box64' ? lists.TOOL_SUITE : lists.SUITE])),
   });
-  const parts = { kernel, root, translators };
+  const parts = { kernel: kernelPackages, root, translators };
   const inputs: ImageInputs = {
     format: FORMAT,
     date: main.release.date,
     packages: manifestPackages(parts),
-    recipe: await recipeDigest(),
+    recipe: await recipeDigest(kernel),
   };
   return {
     id: imageId(inputs),
+    kernel,
     inputs,
     parts,
-    suites: new Map([
-      [lists.SUITE, main],
-      [lists.TOOL_SUITE, tools],
-    ]),
+    suites: new Map([main, tools, kernels].map((suite) => [suite.name, suite])),
   };
 }
 
@@ -99,9 +100,10 @@ function manifestPackages(parts: ImagePlan['parts']): ManifestPackage[] {
 }
 
 /** The project's own part: lists and files. */
-async function recipeDigest(): Promise<string> {
+async function recipeDigest(kernel: KernelSeries): Promise<string> {
   const overlays = await Promise.all(['overlay/root', 'overlay/initrd'].map((name) => overlayEntries(imageData(name))));
   return digestOf([
+    KERNELS[kernel],
     lists.MODULES,
     lists.ALTERNATIVES,
     lists.BUSYBOX_BIN,

@@ -1,6 +1,7 @@
 /** `rosetta-vm image`: guest images, and base images for Dockerfiles. */
 import { Command, Option } from 'commander';
 import type { Architecture } from '../../../images/debian/archive.ts';
+import { KERNEL_SERIES, type KernelSeries, NEWEST_KERNEL } from '../../../images/kernels.ts';
 import { formatSize } from '../../spec/units.ts';
 import { confirm } from '../confirm.ts';
 import type { CommandContext } from '../context.ts';
@@ -22,22 +23,28 @@ const library = () => import('../../../images/index.ts');
 
 const BUILD_EXAMPLES = `
 \`up\` builds the image itself when there is none. What was downloaded is kept, so a second try resumes.
+The older kernel is for Macs whose Rosetta does not run under the newest one; \`up\` chooses.
 
-Example:
-  rosetta-vm image build --mirror https://mirror.example/debian`;
+Examples:
+  rosetta-vm image build --mirror https://mirror.example/debian
+  rosetta-vm image build --kernel 6.1`;
 
 function buildCommand(context: CommandContext): Command {
   return new Command('build')
     .summary('build the image')
     .description('Builds the guest image. The same packages give the same image, bit by bit.')
-    .option('--name <name>', 'what to call it (default: "default", which `up` takes)')
+    .option('--name <name>', 'what to call it (default: "default", or "default-6.1": what `up` takes)')
+    .addOption(
+      new Option('--kernel <series>', 'Debian’s kernel of this series').choices(KERNEL_SERIES).default(NEWEST_KERNEL),
+    )
     .addOption(mirrorOption())
     .addOption(jsonOption())
     .addHelpText('after', BUILD_EXAMPLES)
-    .action(async ({ name, mirror }: { name?: string; mirror?: string }) => {
+    .action(async ({ name, kernel, mirror }: { name?: string; kernel: KernelSeries; mirror?: string }) => {
       const { buildImage } = await library();
       const signal = context.interrupts();
-      const image = await buildImage({ store: context.paths, name, mirror, signal, onProgress: context.progress() });
+      const onProgress = context.progress();
+      const image = await buildImage({ store: context.paths, name, kernel, mirror, signal, onProgress });
       context.endProgress();
       if (context.json) return context.printJson([image]);
       context.print(`${context.style.bold(image.id)} is ready in ${image.directory}\n`);

@@ -9,7 +9,7 @@ import { sha256Of } from '../../../images/debian/download.ts';
 import { buildImage, deleteImage, findImage, type ImageStore, listImages } from '../../../images/index.ts';
 import type { ImageManifest } from '../../../images/manifest.ts';
 import { serveArchive, type TestArchive } from './support/archive.ts';
-import { guestArchive, KERNEL_VERSION } from './support/guest.ts';
+import { guestArchive, KERNEL_VERSION, OLD_KERNEL_VERSION } from './support/guest.ts';
 
 let home: string;
 let archive: TestArchive;
@@ -112,6 +112,44 @@ describe('building an image', () => {
     expect([...root.keys()].filter((name) => name.includes('vsock_loopback'))).toEqual([]);
   });
 
+  it('takes the older kernel from its own suite, and keeps the two images apart', async () => {
+    const store = storeIn(home);
+    const newest = await buildImage({ store, ...options() });
+    const older = await buildImage({ store, kernel: '6.1', ...options() });
+    const root = await entriesOf(older.rootArchive);
+    const manifest = JSON.parse(await readFile(older.manifest, 'utf8')) as ImageManifest;
+
+    expect(older.kernelVersion).toBe(OLD_KERNEL_VERSION);
+    expect(older.id).not.toBe(newest.id);
+    expect((await findImage(store, 'default')).id).toBe(newest.id);
+    expect((await findImage(store, 'default-6.1')).id).toBe(older.id);
+    expect(manifest.inputs.packages.find(({ parts }) => parts.includes('kernel'))?.suite).toBe('bookworm');
+    expect(root.get(`usr/lib/modules/${OLD_KERNEL_VERSION}/modules.dep`)?.text).toContain(
+      'kernel/fs/fuse/virtiofs.ko: ',
+    );
+  });
+
+  it.each([
+    ['6.12' as const, KERNEL_VERSION, ['virtio_blk']],
+    ['6.1' as const, OLD_KERNEL_VERSION, ['fuse', 'virtio', 'virtio_blk', 'virtio_console', 'virtio_pci', 'virtiofs']],
+  ])('gives the initial RAM disk the modules between the kernel %s and its disk', async (kernel, version, modules) => {
+    const image = await buildImage({ store: storeIn(home), kernel, ...options() });
+    const cpio = gunzipSync(await readFile(image.initialRamdisk)).toString('latin1');
+    const names = [...cpio.matchAll(/lib\/modules\/([^\0]+)\0/g)].map(([, name = '']) => name);
+
+    expect(names).toContain(`${version}/modules.dep`);
+    expect(
+      names
+        .filter((name) => name.endsWith('.ko'))
+        .map((name) => path.basename(name, '.ko'))
+        .sort(),
+    ).toEqual(modules);
+    // Each folder stands before what is in it.
+    names.forEach((name, index) => {
+      if (name.includes('/')) expect(names.slice(0, index)).toContain(path.dirname(name));
+    });
+  });
+
   it('makes a translator share that finds its loader and libraries under /dev/rvm alone', async () => {
     const image = await buildImage({ store: storeIn(home), ...options() });
     const share = (name: string): Promise<Buffer> => readFile(path.join(image.translators, name));
@@ -136,7 +174,7 @@ describe('building an image', () => {
     const cpio = gunzipSync(await readFile(image.initialRamdisk)).toString('latin1');
 
     expect(cpio.startsWith('070701')).toBe(true);
-    expect(cpio).toContain('rosetta-vm: setup failed');
+    expect(cpio).toContain('rosetta-vm: setup done');
     expect(cpio.length % 4).toBe(0);
   });
 
