@@ -18,6 +18,8 @@ export const AGENT_PORT = 1024;
 /** virtiofs tags. Virtualization.framework limits a tag to less than 36 bytes. */
 export const BOOT_TAG = 'rvm-boot';
 export const TRANSLATORS_TAG = 'rvm-translators';
+/** Apple's share with Rosetta, on Macs. */
+export const ROSETTA_TAG = 'rvm-rosetta';
 /** Present only while an image's system disk is being made: holds the root archive. */
 export const IMAGE_TAG = 'rvm-image';
 
@@ -45,6 +47,11 @@ export const systemDiskMarker = (imageId: string): string => `rosetta-vm root ${
 export const BOOT_DIR = '/run/rosetta-vm/boot';
 /** Everything that a translated program needs lives under here, in the guest, in chroots and in containers. */
 export const RVM_DIR = '/dev/rvm';
+/**
+ * Where translated programs find rosettad: the host configures it on the share (VZLinuxRosettaUnixSocketCachingOptions),
+ * Rosetta tells each program, and the guest has the daemon's socket there. Apple's limit is that of sockaddr_un.
+ */
+export const ROSETTA_SOCKET = `${RVM_DIR}-rosetta/rosetta.sock`;
 /** Mount point of the data disk. */
 export const DATA_DIR = '/data';
 /**
@@ -76,16 +83,21 @@ export interface BootConfig {
   readonly token: string;
   readonly machine: string;
   readonly hostVersion: string;
-  /** The data disk as `/dev/nvme<controller>n<namespace id>`; the kernel's own name for it may be another. */
+  /**
+   * The data disk as `/dev/nvme<controller>n<namespace id>` or `/dev/vd<letter>`; the kernel's own name for it may be
+   * another.
+   */
   readonly dataDevice: string;
   readonly translator: {
     readonly name: TranslatorName;
     /** virtiofs tag of the translator share. */
     readonly tag: string;
-    /** Rosetta only: the socket path configured on the host (design: under /dev, so that containers stay clean). */
+    /** Rosetta only: {@link ROSETTA_SOCKET} where the host configured it, from macOS 14 on and with the cache wanted. */
     readonly socketPath?: string;
     /** Rosetta only: macOS 14 and later understand binfmt_misc's P flag. */
     readonly preserveArgv0?: boolean;
+    /** Rosetta only: behind the router, which looks at each program, instead of started by the kernel itself. */
+    readonly router?: boolean;
   };
   readonly cache: { readonly enabled: boolean; readonly limitBytes: number };
   readonly engine: { readonly enabled: boolean; readonly buildCacheBytes: number };
@@ -280,7 +292,7 @@ export type ChoiceReason = (typeof CHOICE_REASONS)[number];
 
 /** `GET /v1/execs`: x86_64 programs that were started through the router since the translators were loaded. */
 export interface ExecCounts {
-  /** False where the translator is registered directly (rosetta): then nobody counts. */
+  /** False where the translator is registered directly (rosetta): then nobody counts, and no row of the deny list does. */
   readonly counted: boolean;
   readonly translators: readonly {
     readonly name: TranslatorName;

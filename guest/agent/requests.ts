@@ -160,6 +160,7 @@ export function parseBootConfig(value: unknown): BootConfig {
       ...(translator.preserveArgv0 === undefined
         ? {}
         : { preserveArgv0: boolean(translator.preserveArgv0, 'translator.preserveArgv0') }),
+      ...(translator.router === undefined ? {} : { router: boolean(translator.router, 'translator.router') }),
     },
     cache: {
       enabled: boolean(cache.enabled, 'cache.enabled'),

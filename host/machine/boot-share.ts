@@ -21,6 +21,7 @@ const PROGRAMS = ['router', 'runc'];
 export async function writeBootShare(folder: string, plan: MachinePlan): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const data = plan.disks.find(({ role }) => role === 'data');
+  const { name, tag, rosettaSocketPath, preserveArgv0, router } = plan.translator;
   const config: BootConfig = {
     schemaVersion: 1,
     token: randomBytes(TOKEN_BYTES).toString('hex'),
@@ -28,9 +29,11 @@ export async function writeBootShare(folder: string, plan: MachinePlan): Promise
     hostVersion: version,
     dataDevice: data?.guestDevice ?? '',
     translator: {
-      name: plan.translator.name,
-      tag: plan.translator.tag,
-      ...(plan.translator.rosettaSocketPath === undefined ? {} : { socketPath: plan.translator.rosettaSocketPath }),
+      name,
+      tag,
+      ...(rosettaSocketPath === undefined ? {} : { socketPath: rosettaSocketPath }),
+      ...(preserveArgv0 === undefined ? {} : { preserveArgv0 }),
+      ...(router === undefined ? {} : { router }),
     },
     cache: plan.cache,
     engine: plan.engine,

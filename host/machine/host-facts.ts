@@ -1,5 +1,6 @@
 /** What of this host decides a plan. */
-import { availableParallelism, platform, totalmem } from 'node:os';
+import { availableParallelism, platform, release, totalmem } from 'node:os';
+import { macOSOfDarwin } from '../drivers/vz/compatibility.ts';
 import { RosettaVmError } from '../errors.ts';
 import type { HostFacts } from '../plan/make-plan.ts';
 
@@ -14,5 +15,10 @@ export function hostFacts(): HostFacts {
       facts: { platform: system },
     });
   }
-  return { platform: system, cpus: availableParallelism(), memoryBytes: totalmem() };
+  return {
+    platform: system,
+    cpus: availableParallelism(),
+    memoryBytes: totalmem(),
+    macOS: system === 'darwin' ? macOSOfDarwin(release()) : null,
+  };
 }

@@ -1,7 +1,16 @@
 /** From what the user said and what the host is to a finished {@link MachinePlan}. Pure: no file is looked at. */
 
 import type { TranslatorName } from '../../guest/protocol.ts';
-import { BOOT_TAG, IMAGE_TAG, SETUP_ARGUMENT, SYSTEM_PARTITION, TRANSLATORS_TAG } from '../../guest/protocol.ts';
+import {
+  BOOT_TAG,
+  IMAGE_TAG,
+  ROSETTA_SOCKET,
+  ROSETTA_TAG,
+  SETUP_ARGUMENT,
+  SYSTEM_PARTITION,
+  TRANSLATORS_TAG,
+} from '../../guest/protocol.ts';
+import type { MacOSVersion } from '../drivers/vz/compatibility.ts';
 import { RosettaVmError } from '../errors.ts';
 import type { MachineSpec } from '../spec/spec.ts';
 import { formatSize, GIB, MIB } from '../spec/units.ts';
@@ -24,6 +33,8 @@ export interface HostFacts {
   readonly platform: 'linux' | 'darwin';
   readonly cpus: number;
   readonly memoryBytes: number;
+  /** Null elsewhere. */
+  readonly macOS: MacOSVersion | null;
 }
 
 /** What is remembered of a machine between boots, or chosen when it is created. */
@@ -58,20 +69,24 @@ export function makePlan(spec: MachineSpec, host: HostFacts, machine: MachineFac
     driver,
     cpus: chooseCpus(spec, host),
     memoryMiB: chooseMemory(spec, host),
-    boot: { kernel: image.kernel, initialRamdisk: null, commandLine: commandLine(driver) },
+    boot: {
+      kernel: image.kernel,
+      initialRamdisk: diskBus(host) === 'virtio' ? image.initialRamdisk : null,
+      commandLine: commandLine(driver),
+    },
     disks: [
-      systemDisk(machine.directory),
+      systemDisk(machine.directory, host),
       {
         role: 'data',
         attachment: { kind: 'file', path: `${machine.directory}/data.raw` },
         sizeBytes: dataBytes,
-        bus: 'nvme',
+        bus: diskBus(host),
         readOnly: false,
-        guestDevice: '/dev/nvme0n2',
+        guestDevice: guestDevices(host).data,
       },
     ],
     shares: sharePlans(spec, machine, image),
-    translator: { name: chooseTranslator(spec, host), tag: TRANSLATORS_TAG },
+    translator: translatorPlan(spec, host),
     cache: { enabled: spec.cache.enabled, limitBytes: spec.cache.limit },
     engine: { enabled: spec.engine.enabled, buildCacheBytes: spec.engine.buildCache },
     vsock: { cid: machine.cid },
@@ -105,28 +120,41 @@ export function makeSetupPlan(
       initialRamdisk: image.initialRamdisk,
       commandLine: `${commandLine(driver)} ${SETUP_ARGUMENT}=${image.id}`,
     },
-    disks: [systemDisk(setup.directory)],
+    disks: [systemDisk(setup.directory, host)],
     shares: [{ tag: IMAGE_TAG, path: image.directory, readOnly: true, mountPoint: null }],
-    translator: { name: chooseTranslator(spec, host), tag: TRANSLATORS_TAG },
+    // It runs no x86_64 program, so no driver has to bring anything for it.
+    translator: { name: 'qemu', tag: TRANSLATORS_TAG },
     cache: { enabled: false, limitBytes: 0 },
     engine: { enabled: false, buildCacheBytes: 0 },
     vsock: { cid: setup.cid },
     network: { kind: 'nat', macAddress: SETUP_MAC_ADDRESS },
-    machineIdentifier: SETUP_MACHINE_IDENTIFIER,
+    // Virtualization.framework makes one of its own form; two machines with the same must not run at once.
+    machineIdentifier: driver === 'vz' ? '' : SETUP_MACHINE_IDENTIFIER,
     serialLog: `${setup.directory}/serial.log`,
     runtime: runtimePlan(setup.runtimeDirectory),
     qemu: { accelerator: spec.qemu.accelerator },
   };
 }
 
-function systemDisk(directory: string): DiskPlan {
+const isBeforeMacOS14 = ({ macOS }: HostFacts): boolean => macOS !== null && macOS.major < 14;
+
+/** VZNVMExpressControllerDeviceConfiguration came with macOS 14; Debian's kernels have NVMe built in, virtio disks not. */
+const diskBus = (host: HostFacts): DiskPlan['bus'] => (isBeforeMacOS14(host) ? 'virtio' : 'nvme');
+
+/** QEMU gives one controller two namespaces; with Virtualization.framework each disk has a controller of its own. */
+function guestDevices(host: HostFacts): { readonly system: string; readonly data: string } {
+  if (diskBus(host) === 'virtio') return { system: '/dev/vda', data: '/dev/vdb' };
+  return { system: '/dev/nvme0n1', data: host.platform === 'darwin' ? '/dev/nvme1n1' : '/dev/nvme0n2' };
+}
+
+function systemDisk(directory: string, host: HostFacts): DiskPlan {
   return {
     role: 'system',
     attachment: { kind: 'file', path: `${directory}/system.raw` },
     sizeBytes: SYSTEM_DISK_BYTES,
-    bus: 'nvme',
+    bus: diskBus(host),
     readOnly: false,
-    guestDevice: '/dev/nvme0n1',
+    guestDevice: guestDevices(host).system,
   };
 }
 
@@ -177,7 +205,23 @@ function chooseMemory(spec: MachineSpec, host: HostFacts): number {
   });
 }
 
-function chooseTranslator(spec: MachineSpec, host: HostFacts): TranslatorName {
+function translatorPlan(spec: MachineSpec, host: HostFacts): MachinePlan['translator'] {
+  const name = chooseTranslator(spec, host);
+  if (name !== 'rosetta') return { name, tag: TRANSLATORS_TAG };
+  const preserveArgv0 = !isBeforeMacOS14(host);
+  // Caching options of the share came with macOS 14. Without them its daemon cannot even start.
+  const isCached = spec.cache.enabled && !isBeforeMacOS14(host);
+  return {
+    name,
+    tag: ROSETTA_TAG,
+    preserveArgv0,
+    router: spec.rosetta.router,
+    ...(isCached ? { rosettaSocketPath: ROSETTA_SOCKET } : {}),
+  };
+}
+
+/** Settles `auto`. Throws `E_HOST_UNSUPPORTED`. */
+export function chooseTranslator(spec: MachineSpec, host: HostFacts): TranslatorName {
   if (spec.translator === 'auto') return host.platform === 'darwin' ? 'rosetta' : 'box64';
   if (spec.translator === 'rosetta' && host.platform !== 'darwin') {
     throw new RosettaVmError('E_HOST_UNSUPPORTED', {

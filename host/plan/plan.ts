@@ -17,7 +17,7 @@ export interface DiskPlan {
   readonly sizeBytes: number;
   readonly bus: 'nvme' | 'virtio' | 'usb';
   readonly readOnly: boolean;
-  /** Place in the guest: bus, controller and namespace id, such as `/dev/nvme0n1`. */
+  /** Place in the guest: bus, controller and namespace id, such as `/dev/nvme0n1`; on the virtio bus `/dev/vda`. */
   readonly guestDevice: string;
 }
 
@@ -50,7 +50,7 @@ export interface MachinePlan {
   readonly memoryMiB: number;
   readonly boot: {
     readonly kernel: string;
-    /** Only for the machine that sets up a system disk: the others boot their NVMe root directly. */
+    /** Only where it is needed: to set up a system disk, and to reach one on the virtio bus. NVMe boots directly. */
     readonly initialRamdisk: string | null;
     readonly commandLine: string;
   };
@@ -58,14 +58,23 @@ export interface MachinePlan {
   readonly shares: readonly SharePlan[];
   readonly translator: {
     readonly name: TranslatorName;
+    /** Of the share that it is in. */
     readonly tag: string;
+    /** Rosetta only: where programs in the guest look for its daemon; absent: nothing is cached. */
     readonly rosettaSocketPath?: string;
+    /** Rosetta only: whether it understands argv[0] as binfmt_misc's flag P gives it (macOS 14). */
+    readonly preserveArgv0?: boolean;
+    /** Rosetta only: whether the guest's router stands before it. */
+    readonly router?: boolean;
   };
   readonly cache: { readonly enabled: boolean; readonly limitBytes: number };
   readonly engine: { readonly enabled: boolean; readonly buildCacheBytes: number };
   readonly vsock: { readonly cid: number };
   readonly network: { readonly kind: 'nat'; readonly macAddress: string };
-  /** Base64 of VZGenericMachineIdentifier's dataRepresentation on a Mac; a UUID elsewhere. Persisted. */
+  /**
+   * Base64 of VZGenericMachineIdentifier's dataRepresentation on a Mac, empty for a machine that nobody keeps; a UUID
+   * elsewhere. Persisted.
+   */
   readonly machineIdentifier: string;
   /**
    * File that takes the guest's serial console. A driver empties it at each start and then appends to it, since its

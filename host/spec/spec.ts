@@ -3,6 +3,7 @@
  * error with a suggestion. Everything has a default, so an absent or empty file is a whole spec.
  */
 import { z } from 'zod';
+import { KERNEL_SERIES } from '../../images/kernels.ts';
 import { RosettaVmError } from '../errors.ts';
 import { suggestKey } from './suggest.ts';
 import { formatSize, GIB, MIB, parseSize } from './units.ts';
@@ -10,6 +11,9 @@ import { formatSize, GIB, MIB, parseSize } from './units.ts';
 /** Names become folder names, socket names and the guest's host name (RFC 1123 label). */
 export const MACHINE_NAME_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
 export const DEFAULT_MACHINE_NAME = 'default';
+
+/** The image that `up` builds by itself, of the kernel that fits. */
+export const DEFAULT_IMAGE = 'default';
 
 const sizeText = z
   .string()
@@ -35,7 +39,11 @@ export const specSchema = z
     disk: size('disk')
       .default(64 * GIB)
       .describe('Size of the data disk (sparse; grows only); default: 64 GiB'),
-    image: z.string().max(64).default('default').describe('Guest image by name or id'),
+    image: z.string().max(64).default(DEFAULT_IMAGE).describe('Guest image by name or id'),
+    kernel: z
+      .enum(['auto', ...KERNEL_SERIES])
+      .default('auto')
+      .describe('Linux kernel of the default image; auto: the newest that the translator runs under'),
     translator: z
       .enum(['auto', 'box64', 'qemu', 'rosetta'])
       .default('auto')
@@ -59,6 +67,15 @@ export const specSchema = z
       .prefault({})
       .describe('Docker'),
     shares: z.array(share).max(16).default([]).describe('Host folders shown to the guest through virtiofs'),
+    rosetta: z
+      .strictObject({
+        router: z
+          .boolean()
+          .default(false)
+          .describe('Look at each program first, so that `cache deny` counts; argv[0] is then the program’s path'),
+      })
+      .prefault({})
+      .describe('Macs only'),
     qemu: z
       .strictObject({
         accelerator: z

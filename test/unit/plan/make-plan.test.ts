@@ -4,8 +4,14 @@ import { type HostFacts, type MachineFacts, makePlan, makeSetupPlan } from '../.
 import { type MachineSpecInput, parseSpec } from '../../../host/spec/spec.ts';
 import { GIB, MIB } from '../../../host/spec/units.ts';
 
-const LINUX: HostFacts = { platform: 'linux', cpus: 8, memoryBytes: 16 * GIB };
-const MAC: HostFacts = { platform: 'darwin', cpus: 10, memoryBytes: 32 * GIB };
+const LINUX: HostFacts = { platform: 'linux', cpus: 8, memoryBytes: 16 * GIB, macOS: null };
+const mac = (major: number, minor = 0): HostFacts => ({
+  platform: 'darwin',
+  cpus: 10,
+  memoryBytes: 32 * GIB,
+  macOS: { major, minor, patch: 0 },
+});
+const MAC = mac(26);
 const MACHINE: MachineFacts = {
   name: 'ci',
   directory: '/state/machines/ci',
@@ -55,6 +61,48 @@ describe('defaults follow the host', () => {
     expect(plan({}, MAC)).toMatchObject({ driver: 'vz', translator: { name: 'rosetta' } });
     expect(plan({}, LINUX)).toMatchObject({ driver: 'qemu', translator: { name: 'box64' } });
     expect(plan({ translator: 'qemu' }, MAC).translator.name).toBe('qemu');
+  });
+});
+
+describe('on a Mac', () => {
+  test('from macOS 14 on each disk has an NVMe controller, and Rosetta its daemon’s socket under /dev', () => {
+    const { boot, disks, translator } = plan({}, mac(14));
+    expect(boot.initialRamdisk).toBeNull();
+    expect(disks.map(({ bus, guestDevice }) => [bus, guestDevice])).toEqual([
+      ['nvme', '/dev/nvme0n1'],
+      ['nvme', '/dev/nvme1n1'],
+    ]);
+    expect(translator).toEqual({
+      name: 'rosetta',
+      tag: 'rvm-rosetta',
+      preserveArgv0: true,
+      router: false,
+      rosettaSocketPath: '/dev/rvm-rosetta/rosetta.sock',
+    });
+  });
+
+  test('macOS 13 has virtio disks, which the initrd reaches, no flag P and no cache', () => {
+    const { boot, disks, translator } = plan({}, mac(13, 6));
+    expect(boot.initialRamdisk).toBe('/i/initrd');
+    expect(disks.map(({ bus, guestDevice }) => [bus, guestDevice])).toEqual([
+      ['virtio', '/dev/vda'],
+      ['virtio', '/dev/vdb'],
+    ]);
+    expect(translator).toEqual({ name: 'rosetta', tag: 'rvm-rosetta', preserveArgv0: false, router: false });
+  });
+
+  test('with the cache off the share is not told of a socket', () => {
+    expect(plan({ cache: { enabled: false } }, MAC).translator.rosettaSocketPath).toBeUndefined();
+  });
+
+  test('another translator comes from the image’s share', () => {
+    expect(plan({ translator: 'box64' }, MAC).translator).toEqual({ name: 'box64', tag: 'rvm-translators' });
+  });
+
+  test('the setup machine needs no Rosetta, and its disk is on the same bus', () => {
+    const setup = makeSetupPlan(parseSpec({}), mac(13), { directory: '/s', runtimeDirectory: '/run/s', cid: 7 }, IMAGE);
+    expect(setup.translator.name).not.toBe('rosetta');
+    expect(setup.disks.map(({ bus }) => bus)).toEqual(['virtio']);
   });
 });
 

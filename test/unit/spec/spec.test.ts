@@ -9,10 +9,12 @@ test('an empty spec is a whole one', () => {
     expect(parseSpec(empty)).toEqual({
       disk: 64 * GIB,
       image: 'default',
+      kernel: 'auto',
       translator: 'auto',
       cache: { enabled: true, limit: 4 * GIB },
       engine: { enabled: true, buildCache: 16 * GIB },
       shares: [],
+      rosetta: { router: false },
       qemu: { accelerator: 'auto' },
     });
   }
