@@ -1,13 +1,15 @@
 /** `up`, from a spec to a machine that is ready. It reads in the order in which it happens. */
 import { mkdir, rm } from 'node:fs/promises';
 import type { ImageRecord } from '../../images/image.ts';
+import { defaultImageName } from '../../images/kernels.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import { runtimeDirectory, type StatePaths } from '../paths.ts';
+import { checkKernel, kernelFor } from '../plan/kernel.ts';
 import { type ImageFacts, makePlan, runtimePlan } from '../plan/make-plan.ts';
 import type { MachinePlan } from '../plan/plan.ts';
 import { ignoreProgress, type ProgressSink, stage } from '../progress.ts';
-import { checkMachineName, type MachineSpec } from '../spec/spec.ts';
+import { checkMachineName, DEFAULT_IMAGE, type MachineSpec } from '../spec/spec.ts';
 import { writeBootShare } from './boot-share.ts';
 import { connectControl } from './control.ts';
 import { copyDisk, fileBytes, growDisk, occupiedBytes } from './disks.ts';
@@ -30,9 +32,6 @@ import {
 } from './record.ts';
 import { startHost } from './start-host.ts';
 import { ensureSystemDisk, systemDiskImage } from './system-disk.ts';
-
-/** The one image that `up` builds by itself. */
-const DEFAULT_IMAGE = 'default';
 
 /** A whole `up` under emulation, image included, takes a few minutes; the next one waits for it, ms. */
 const COMMAND_LOCK_MS = 15 * 60_000;
@@ -121,10 +120,11 @@ async function start(
 export async function dryRun(paths: StatePaths, driver: Driver, name: string, spec: MachineSpec): Promise<DryRun> {
   const folder = machineFolder(paths, checkMachineName(name));
   const { findImage } = await imageBuilder();
-  const existing = await findImage(paths, spec.image).catch((error: unknown) => {
+  const existing = await findImage(paths, imageName(spec)).catch((error: unknown) => {
     if (error instanceof RosettaVmError && error.code === 'E_IMAGE_NOT_FOUND') return null;
     throw error;
   });
+  if (existing !== null) checkKernel(spec, hostFacts(), existing.kernelVersion);
   const draft = recordFor(name, spec, await readRecord(folder));
   const plan = await planFor(paths, folder, draft, existing ?? imageToCome(paths));
   return { plan, commands: await driver.explain(plan), imageExists: existing !== null };
@@ -138,11 +138,17 @@ function recordFor(name: string, spec: MachineSpec, before: MachineRecord | null
 /** Loaded late: it is large, and most commands need none of it. */
 const imageBuilder = () => import('../../images/index.ts');
 
+/** Each kernel has a default image of its own. */
+const imageName = (spec: MachineSpec): string =>
+  spec.image === DEFAULT_IMAGE ? defaultImageName(kernelFor(spec, hostFacts())) : spec.image;
+
 /** The image that the spec names, or null for the default one when it does not exist yet. */
 async function namedImage(paths: StatePaths, spec: MachineSpec): Promise<ImageRecord | null> {
   const { findImage } = await imageBuilder();
   try {
-    return await findImage(paths, spec.image);
+    const image = await findImage(paths, imageName(spec));
+    checkKernel(spec, hostFacts(), image.kernelVersion);
+    return image;
   } catch (error) {
     const missing = error instanceof RosettaVmError && error.code === 'E_IMAGE_NOT_FOUND';
     if (missing && spec.image === DEFAULT_IMAGE) return null;
@@ -162,7 +168,7 @@ async function firstImage(
   const { buildImage } = await imageBuilder();
   const { signal, onProgress = ignoreProgress, mirror } = options;
   return await stage(onProgress, 'image.build', 'Building the guest image', () =>
-    buildImage({ store: paths, name: DEFAULT_IMAGE, signal, onProgress, mirror }),
+    buildImage({ store: paths, kernel: kernelFor(draft.spec, hostFacts()), signal, onProgress, mirror }),
   );
 }
 
