@@ -1,6 +1,6 @@
 /**
- * What the runc shim (runc-shim/) adds to each x86_64 container: a file of lines, `mount <source> <destination> ro|rw`
- * and `env NAME=value`, because the shim must work while the agent does not.
+ * What the runc shim (runc-shim/) does to each x86_64 container: a file of lines, `mount <source> <destination> ro|rw`,
+ * `env NAME=value` and `scratch <folder>`, because the shim must work while the agent does not.
  */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,10 +8,11 @@ import { writeWhole } from '../../host/files.ts';
 import type { ProgramEdits } from '../translators/translator.ts';
 
 /** The whole file. Mounts come in the order in which they must be made. */
-export function editsFile({ mounts, env }: ProgramEdits): string {
+export function editsFile({ mounts, env, scratch = [] }: ProgramEdits): string {
   const lines = [
     ...mounts.map((mount) => `mount ${mount.path} ${mount.path} ${mount.readOnly ? 'ro' : 'rw'}`),
     ...Object.entries(env).map(([name, value]) => `env ${name}=${value}`),
+    ...scratch.map((folder) => `scratch ${folder}`),
   ];
   return lines.map((line) => `${line}\n`).join('');
 }

@@ -17,6 +17,7 @@ enum {
   SYS_unlinkat = 35,
   SYS_openat = 56,
   SYS_close = 57,
+  SYS_getdents64 = 61,
   SYS_read = 63,
   SYS_write = 64,
   SYS_pread64 = 67,
@@ -71,6 +72,7 @@ enum {
   SYS_execve = 59,
   SYS_fsync = 74,
   SYS_fgetxattr = 193,
+  SYS_getdents64 = 217,
   SYS_exit_group = 231,
   SYS_openat = 257,
   SYS_unlinkat = 263,
@@ -114,6 +116,13 @@ struct file_status {
 enum { ENOENT = 2, ENOEXEC = 8, EACCES = 13 };
 /* include/uapi/linux/fcntl.h, include/uapi/asm-generic/fcntl.h; the same on both for these. */
 enum { AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000, O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, O_EXCL = 0200, O_CLOEXEC = 02000000 };
+/* arch/arm64/include/uapi/asm/fcntl.h, which differs from the others'. */
+#if defined(__aarch64__)
+enum { O_DIRECTORY = 040000, O_NOFOLLOW = 0100000 };
+#else
+enum { O_DIRECTORY = 0200000, O_NOFOLLOW = 0400000 };
+#endif
+enum { AT_REMOVEDIR = 0x200 };
 /* include/uapi/linux/openat2.h */
 enum { RESOLVE_IN_ROOT = 0x10 };
 /* include/uapi/linux/stat.h */

@@ -5,6 +5,7 @@ import type { Translator } from './translator.ts';
 
 export const box64: Translator = {
   name: 'box64',
+  share: 'image',
   cacheBackend: 'dynacache',
   find: (share) => findInManifest(share, 'box64'),
   start: {

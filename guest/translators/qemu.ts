@@ -4,6 +4,7 @@ import type { Translator } from './translator.ts';
 
 export const qemu: Translator = {
   name: 'qemu',
+  share: 'image',
   cacheBackend: 'none',
   find: (share) => findInManifest(share, 'qemu'),
   // TCG of QEMU 7.2 and later knows AVX2; its CPU model for programs is `max` (linux-user/x86_64/target_elf.h).

@@ -12,8 +12,12 @@ import type { Translator } from './translator.ts';
 const PROGRAM = 'rosetta';
 export const ROSETTA_DAEMON = 'rosettad';
 
+/** Where translated programs keep what they know of digests (docker/for-mac#7440: also seen without a cache). */
+const MEMOS = '.cache/rosetta';
+
 export const rosetta: Translator = {
   name: 'rosetta',
+  share: 'apple',
   cacheBackend: 'rosettad',
   find: async (share) => {
     const interpreter = path.join(share, PROGRAM);
@@ -24,7 +28,7 @@ export const rosetta: Translator = {
     // The programs cannot be asked for their version; the digest tells releases apart.
     return { name: 'rosetta', version: build.slice(0, 12), build, interpreter };
   },
-  // It learns of argv[0] from the kernel's AT_FLAGS, which a second exec would lose: no router in between.
+  // It learns of argv[0] from the kernel's AT_FLAGS, which a second exec would lose: by default no router in between.
   start: {
     by: 'kernel',
     // F: containers do not see the share. C (with O): sudo and other set-uid programs work. P, argv[0] as it was given:
@@ -33,9 +37,32 @@ export const rosetta: Translator = {
       x86_64Entry('rvm-rosetta', found.interpreter, config.preserveArgv0 === true ? 'POCF' : 'OCF'),
   },
   edits: (_found, config, cache) => {
-    if (!cache.enabled || config.socketPath === undefined) return { mounts: [], env: { ROSETTA_DISABLE_AOT: '1' } };
+    if (!cache.enabled || config.socketPath === undefined) {
+      return { mounts: [], env: { ROSETTA_DISABLE_AOT: '1' }, scratch: [MEMOS] };
+    }
     // A container needs the socket alone: programs are sent as descriptors. A read-only mount still takes connections.
-    return { mounts: [{ path: path.dirname(config.socketPath), readOnly: true }], env: {} };
+    return { mounts: [{ path: path.dirname(config.socketPath), readOnly: true }], env: {}, scratch: [MEMOS] };
+  },
+};
+
+/**
+ * The same behind the router, for those who ask for it: the deny list counts, and programs that need instructions which
+ * it does not have go to another translator. What it costs: argv[0] is the program's path. Not run on a Mac.
+ */
+export const routedRosetta: Translator = {
+  ...rosetta,
+  start: {
+    by: 'router',
+    calling: 'plain',
+    libc: 'any',
+    // AVX is not advertised to Linux programs (crc-org/vfkit#265), so those for x86-64-v3 end at their start.
+    isaLevel: 2,
+    withoutCache: { ROSETTA_DISABLE_AOT: '1' },
+  },
+  edits: (found, config, cache) => {
+    const { mounts, ...rest } = rosetta.edits(found, config, cache);
+    // It is started from the share itself: a copy would not be Apple's to its own check.
+    return { ...rest, mounts: [{ path: path.dirname(found.interpreter), readOnly: true }, ...mounts] };
   },
 };
 

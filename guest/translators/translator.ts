@@ -20,6 +20,8 @@ export interface FoundTranslator {
 export interface ProgramEdits {
   readonly mounts: readonly { readonly path: string; readonly readOnly: boolean }[];
   readonly env: Readonly<Record<string, string>>;
+  /** Folders below the user's home that translated programs leave; a container's are removed when it has ended. */
+  readonly scratch?: readonly string[];
 }
 
 /** Where the translator finds its cache. */
@@ -41,8 +43,8 @@ export type Start =
    */
   | {
       readonly by: 'router';
-      /** How it is told the program's path and argv[0]. */
-      readonly calling: 'box64' | 'qemu';
+      /** How it is told the program's path and argv[0]; `plain`: the path alone. */
+      readonly calling: 'box64' | 'qemu' | 'plain';
       /** Which programs it can run: those of glibc's loader, or every one. */
       readonly libc: 'glibc' | 'any';
       /** Highest level of the x86-64 psABI that it has the instructions of, 1 to 4. */
@@ -57,6 +59,8 @@ export interface Translator {
   readonly name: TranslatorName;
   readonly cacheBackend: 'dynacache' | 'rosettad' | 'none';
   readonly start: Start;
+  /** Where its files are: the image's share, of which the router starts a copy in memory, or Apple's, used as it is. */
+  readonly share: 'image' | 'apple';
   /** Looks for it in the folder that it starts from. Throws `E_NOT_FOUND` or `E_INVALID`. */
   find(directory: string): Promise<FoundTranslator>;
   /** Beside the folder that it starts from. The router sets the variables by itself where they are absent. */

@@ -35,7 +35,7 @@ static enum machine machine_of(int root, const char *path) {
   return is_x86_64 ? MACHINE_X86_64 : MACHINE_OTHER;
 }
 
-static int open_root(int bundle, struct text config) {
+int open_root(int bundle, struct text config) {
   static char path[MAX_PATH_BYTES];
   struct text root = json_member(json_member(json_value(config), "root"), "path");
   if (!json_string(root, path, sizeof path)) return -1;

@@ -11,4 +11,7 @@ const char *bundle_of(const struct process *self);
 /* True when the container that `config` describes is one of x86_64 programs, or may be. */
 int is_x86_64_bundle(int bundle, struct text config);
 
+/* Opens the container's root folder; negative when it cannot be opened. */
+int open_root(int bundle, struct text config);
+
 #endif

@@ -1,36 +1,10 @@
 #include "config.h"
 
 #include "json.h"
+#include "scratch.h"
+#include "writer.h"
 
 enum { MAX_PATH_BYTES = 4096 };
-
-/* Bounded writing; once it does not fit, `full` stays set. */
-struct writer {
-  char *at;
-  size_t left;
-  int full;
-};
-
-static void write_text(struct writer *to, struct text text) {
-  if (text.length > to->left) {
-    to->full = 1;
-    return;
-  }
-  for (size_t i = 0; i < text.length; i += 1) to->at[i] = text.at[i];
-  to->at += text.length;
-  to->left -= text.length;
-}
-
-static void write_plain(struct writer *to, const char *string) { write_text(to, text_of(string)); }
-
-static void write_quoted(struct writer *to, struct text text) {
-  write_plain(to, "\"");
-  for (size_t i = 0; i < text.length; i += 1) {
-    if (text.at[i] == '"' || text.at[i] == '\\') write_plain(to, "\\");
-    write_text(to, (struct text){text.at + i, 1});
-  }
-  write_plain(to, "\"");
-}
 
 static struct text without_slashes(struct text path) {
   while (path.length > 1 && path.at[path.length - 1] == '/') path.length -= 1;
@@ -112,18 +86,78 @@ static int has_edit(struct text edits, const char *word) {
   return 0;
 }
 
-size_t edit_config(struct text config, struct text edits, char *output, size_t size) {
+/* True when a bundle has our hook already. */
+static int has_hook(struct text hooks) {
+  static char command[MAX_PATH_BYTES];
+  struct json_items items;
+  struct json_items args;
+  struct text none;
+  struct text hook;
+  struct text first;
+  if (!json_open(hooks, '[', &items)) return 0;
+  while (json_next(&items, &none, &hook)) {
+    if (json_open(json_member(hook, "args"), '[', &args) && json_next(&args, &none, &first) &&
+        json_string(first, command, sizeof command) && is_text(text_of(command), SCRATCH_COMMAND))
+      return 1;
+  }
+  return 0;
+}
+
+static int is_empty(struct text value, char open) {
+  struct json_items items;
+  struct text none;
+  struct text first;
+  return !json_open(value, open, &items) || !json_next(&items, &none, &first);
+}
+
+/* Copies up to where the hook belongs and adds it; answers where it stopped. A `hooks` of another kind stays as it is. */
+static const char *add_hook(struct writer *to, const char *from, struct text root, struct text hook) {
+  struct text hooks = json_member(root, "hooks");
+  struct text poststop = json_member(hooks, "poststop");
+  struct text outer = poststop.length > 0 ? poststop : hooks.length > 0 ? hooks : root;
+  char open = poststop.length > 0 ? '[' : '{';
+  if (outer.length < 2 || *outer.at != open || has_hook(poststop)) return from;
+  const char *end = outer.at + outer.length - 1;
+  write_text(to, (struct text){from, (size_t)(end - from)});
+  if (!is_empty(outer, open)) write_plain(to, ",");
+  if (hooks.length == 0) write_plain(to, "\"hooks\":{");
+  if (poststop.length == 0) write_plain(to, "\"poststop\":[");
+  write_text(to, hook);
+  if (poststop.length == 0) write_plain(to, "]");
+  if (hooks.length == 0) write_plain(to, "}");
+  return end;
+}
+
+/* What is added, by where it stands in the file: encoders order members as they like. */
+struct place {
+  struct text value;
+  const char *word;
+};
+
+size_t edit_config(struct text config, struct text edits, struct text hook, char *output, size_t size) {
   struct writer to = {output, size, 0};
   struct text root = json_value(config);
-  struct text arrays[] = {json_member(root, "mounts"), json_member(json_member(root, "process"), "env")};
-  const char *words[] = {"mount", "env"};
-  /* In the order in which they stand in the file, whatever the encoder made of it. */
-  int first = arrays[0].at < arrays[1].at ? 0 : 1;
+  struct text hooks = json_member(root, "hooks");
+  struct place places[] = {
+      {json_member(root, "mounts"), "mount"},
+      {json_member(json_member(root, "process"), "env"), "env"},
+      /* Without hooks they are added at the end of all. */
+      {hooks.length > 0 ? hooks : (struct text){root.at + root.length, 0}, NULL},
+  };
   const char *from = config.at;
-  for (int i = 0; i < 2; i += 1) {
-    int array = i == 0 ? first : 1 - first;
-    if (!has_edit(edits, words[array])) continue;
-    from = extend_array(&to, from, arrays[array], edits, words[array]);
+  for (int done = 0; done < 3; done += 1) {
+    int next = done;
+    for (int i = done + 1; i < 3; i += 1) {
+      if (places[i].value.at < places[next].value.at) next = i;
+    }
+    struct place place = places[next];
+    places[next] = places[done];
+    if (place.word == NULL) {
+      if (hook.length > 0 && root.length > 0) from = add_hook(&to, from, root, hook);
+      continue;
+    }
+    if (!has_edit(edits, place.word)) continue;
+    from = extend_array(&to, from, place.value, edits, place.word);
     if (from == NULL) return 0;
   }
   write_text(&to, (struct text){from, (size_t)(config.at + config.length - from)});

@@ -1,6 +1,6 @@
 /*
  * Stands before runc on dockerd's PATH, so in front of `docker run` and of BuildKit: gives containers of x86_64 programs
- * what the translator needs, then becomes runc. It asks nobody, so it works while the agent does not; and whatever is
+ * what the translator needs, then becomes runc. As a hook it removes what the translator left (scratch.h). It asks nobody, so it works while the agent does not; and whatever is
  * odd leaves the container as it was, which then runs as well as it can without.
  */
 #include "../../freestanding/linux.h"
@@ -8,6 +8,7 @@
 #include "../../freestanding/text.h"
 #include "bundle.h"
 #include "config.h"
+#include "scratch.h"
 
 /* Written by the agent (guest/engine/edits.ts); unit tests choose other paths. */
 #ifndef EDITS_FILE
@@ -30,7 +31,8 @@ enum {
 
 static char edits[MAX_EDITS_BYTES];
 static char config[MAX_CONFIG_BYTES];
-static char edited[MAX_CONFIG_BYTES + 2 * MAX_EDITS_BYTES];
+static char hook[MAX_EDITS_BYTES];
+static char edited[MAX_CONFIG_BYTES + 3 * MAX_EDITS_BYTES];
 
 /* A file's bytes; of length 0 when it is not there, empty, or larger than the buffer. */
 static struct text read_file(int folder, const char *path, char *buffer, size_t size) {
@@ -73,13 +75,15 @@ static void adapt(const char *path) {
   struct text wanted = read_file(AT_FDCWD, EDITS_FILE, edits, sizeof edits);
   struct text given = read_file(bundle, CONFIG, config, sizeof config);
   if (wanted.length > 0 && given.length > 0 && is_x86_64_bundle(bundle, given)) {
-    size_t length = edit_config(given, wanted, edited, sizeof edited);
+    struct text at_end = {hook, write_scratch_hook(bundle, given, wanted, hook, sizeof hook)};
+    size_t length = edit_config(given, wanted, at_end, edited, sizeof edited);
     if (length > 0) replace_config(bundle, (struct text){edited, length});
   }
   close_file(bundle);
 }
 
 int start(const struct process *self) {
+  if (self->argc > 0 && is_text(text_of(self->argv[0]), SCRATCH_COMMAND)) return remove_scratch(self);
   const char *bundle = bundle_of(self);
   if (bundle != NULL) adapt(bundle);
   execute(RUNC, self->argv, self->envp);

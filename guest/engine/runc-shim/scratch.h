@@ -1,0 +1,25 @@
+/*
+ * What a translator leaves in the home of a container's user: Rosetta keeps a folder `.cache/rosetta` there, which would
+ * become part of an image's layer. A mount over it would leave its mount point in the layer instead, and would stand in
+ * the way of a `rm -rf ~/.cache`. So it is removed when the container has ended, by a hook, while its root is there.
+ */
+#ifndef ROSETTA_VM_SCRATCH_H
+#define ROSETTA_VM_SCRATCH_H
+
+#include "../../freestanding/start.h"
+#include "../../freestanding/text.h"
+
+/* argv[0] of the hook, which is this program. */
+#define SCRATCH_COMMAND "rosetta-vm-scratch"
+
+/*
+ * Writes the hook for the lines `scratch <path below the home>` of the edits: an entry of `poststop` (OCI runtime
+ * specification, config.md, "POSIX-platform Hooks"). It names only folders that are not there before the container
+ * starts. Answers its length, or 0 when nothing has to be removed.
+ */
+size_t write_scratch_hook(int bundle, struct text config, struct text edits, char *buffer, size_t size);
+
+/* The hook: `rosetta-vm-scratch <root> <folder and, behind it, its parents>`. Answers the exit status. */
+int remove_scratch(const struct process *self);
+
+#endif
