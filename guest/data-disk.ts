@@ -6,11 +6,13 @@ import { type RunCommand, runOrThrow } from './agent/command.ts';
 import type { PartLog } from './agent/log.ts';
 import { isMountPoint } from './agent/mounts.ts';
 import { applet, type GuestSettings } from './agent/settings.ts';
-import type { Health } from './protocol.ts';
+import { type Health, SYSTEM_DISK_SIGNATURE } from './protocol.ts';
 
 /** Where ext4 keeps its magic: 0x38 into the superblock, which starts at 1024 (Documentation/filesystems/ext4). */
 const MAGIC_OFFSET = 1024 + 0x38;
 const MAGIC = 0xef53;
+/** Of a partition table's disk signature (UEFI 2.10, section 5.2.1). */
+const SIGNATURE_OFFSET = 440;
 /** Enough to tell a blank disk from one that holds something else. */
 const PROBE_BYTES = 64 * 1024;
 /** A whole check of a large disk under emulation. */
@@ -35,6 +37,37 @@ export async function namespaceDevice(device: string, blockDirectory: string): P
     fix: 'Restart the machine with `rosetta-vm down` and `rosetta-vm up`.',
     facts: { device },
   });
+}
+
+/**
+ * `device`, unless it holds the system: then another disk of its kind that does not. Where each disk has a controller of
+ * its own (Virtualization.framework), names follow the order in which controllers answer. Throws `E_NOT_FOUND`.
+ */
+export async function notSystemDisk(device: string, blockDirectory: string): Promise<string> {
+  if (!(await isSystemDisk(device))) return device;
+  const { dir, base } = path.parse(device);
+  const sameKind = base.startsWith('vd') ? /^vd[a-z]$/ : /^nvme\d+n\d+$/;
+  for (const name of (await readdir(blockDirectory)).filter((one) => sameKind.test(one)).sort()) {
+    const other = path.join(dir, name);
+    if (other !== device && !(await isSystemDisk(other))) return other;
+  }
+  throw new RosettaVmError('E_NOT_FOUND', {
+    what: 'The data disk is not there.',
+    why: `${device} holds the system, and there is no other disk.`,
+    fix: 'Restart the machine with `rosetta-vm down` and `rosetta-vm up`.',
+    facts: { device },
+  });
+}
+
+/** By the signature in the partition table that the host wrote (host/machine/system-disk.ts). */
+async function isSystemDisk(device: string): Promise<boolean> {
+  const file = await open(device, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, SIGNATURE_OFFSET);
+    return bytesRead === 4 && buffer.readUInt32LE() === SYSTEM_DISK_SIGNATURE;
+  } finally {
+    await file.close();
+  }
 }
 
 /** Brings the disk up and tells how it stands; a failure is a state, never a throw. */
@@ -83,7 +116,8 @@ export class DataDisk {
   }
 
   async #prepareAndMount(): Promise<void> {
-    this.#device = await namespaceDevice(this.#device, this.#settings.blockDirectory);
+    const { blockDirectory } = this.#settings;
+    this.#device = await notSystemDisk(await namespaceDevice(this.#device, blockDirectory), blockDirectory);
     const content = await probe(this.#device);
     if (content === 'foreign') throw foreign(this.#device);
     if (content === 'blank') await this.#format();

@@ -11,8 +11,10 @@ export interface GuestSettings {
   readonly console: string;
   readonly logFile: string;
   readonly dataDirectory: string;
-  /** Mount point of the translator share. */
+  /** Mount point of the image's translator share. */
   readonly translatorShareDirectory: string;
+  /** Mount point of Apple's share, where containers may be given it too. */
+  readonly rosettaShareDirectory: string;
   /** Where the share's copy in memory is, and where programs and containers see the translators. */
   readonly translatorDirectory: string;
   /** Where translated programs see the cache's folder. */
@@ -44,6 +46,7 @@ export const GUEST_SETTINGS: GuestSettings = {
   logFile: '/var/log/rosetta-vm/agent.log',
   dataDirectory: DATA_DIR,
   translatorShareDirectory: '/run/rosetta-vm/translators',
+  rosettaShareDirectory: `${RVM_DIR}-rosetta-share`,
   translatorDirectory: RVM_DIR,
   cacheMountPoint: `${RVM_DIR}-cache`,
   binfmtDirectory: '/proc/sys/fs/binfmt_misc',

@@ -22,6 +22,12 @@ export interface ServeOptions {
   /** The socket that programs connect to, as configured on the host. */
   readonly socketPath: string;
   readonly log: PartLog;
+  /** Shows a folder as that of {@link socketPath}; `unexpose` takes it away. Both may be called again. */
+  expose(directory: string): Promise<void>;
+  unexpose(): Promise<void>;
+  /** Called when programs cannot connect any more, with the reason, and when they can again. */
+  onDown(reason: string): Promise<void>;
+  onUp(): Promise<void>;
 }
 
 export interface CacheBackend {

@@ -1,9 +1,10 @@
 /**
  * Apple's rosettad: a daemon that translates for every process that reaches its socket, and keeps what it translated.
- * Its rules are not documented; they were learned from programs that start it (Lima, Parallels Tools, vz's tests).
+ * Its rules are not documented; they were learned from programs that start it (Lima, Parallels Tools, vz's tests). Not run
+ * on a Mac.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { access, chmod, lstat, mkdir, rm, stat, symlink } from 'node:fs/promises';
+import { access, chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RosettaVmError } from '../../host/errors.ts';
@@ -18,6 +19,9 @@ const FIRST_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 60_000;
 /** A daemon that ran this long starts again at once: its end was not the start's fault. */
 const STEADY_MS = 60_000;
+/** A translation of a large program takes seconds; a file that is empty for longer will stay so. */
+const UNFINISHED_MS = 60_000;
+const MAX_SAID_CHARACTERS = 500;
 
 export const rosettad: CacheBackend = {
   name: 'rosettad',
@@ -29,94 +33,148 @@ export const rosettad: CacheBackend = {
   isLeftover: () => false,
   // The name is the digest of the program; which one it was is not kept.
   programOf: async (_directory, file) => path.basename(file, '.aotcache'),
-  check: async (_directory, { bytes }) => (bytes === 0 ? 'It is empty.' : undefined),
+  check: async (_directory, { bytes, usedMs }) =>
+    bytes === 0 && Date.now() - usedMs > UNFINISHED_MS ? 'It is empty.' : undefined,
   serve: async (options) => {
     const daemon = new RosettaDaemon(options);
-    await daemon.start();
+    try {
+      await daemon.start();
+    } catch (error) {
+      await daemon.stop();
+      throw error;
+    }
     return daemon;
   },
 };
 
+/** A daemon from its start to its end. */
+interface Life {
+  readonly child: ChildProcess;
+  /** Resolves with how it ended. */
+  readonly ended: Promise<string>;
+}
+
 class RosettaDaemon implements CacheServer {
   readonly #options: ServeOptions;
-  readonly #boundPath: string;
-  #child: ChildProcess | undefined;
-  #stopped = false;
+  readonly #socket: string;
+  readonly #stopped = new AbortController();
+  #life: Life | undefined;
+  #supervising: Promise<void> = Promise.resolve();
   #backoffMs = FIRST_BACKOFF_MS;
-  #retry: NodeJS.Timeout | undefined;
 
   constructor(options: ServeOptions) {
     this.#options = options;
-    // The daemon does not bind the configured path but one below its folder, with the same last part.
-    this.#boundPath = path.join(options.directory, 'uds', path.basename(options.socketPath));
+    // The daemon does not bind the configured path but one below its folder, with the same last part. That folder is
+    // shown as the configured path's, so a daemon that bound the configured path would meet the same file.
+    this.#socket = path.join(options.directory, 'uds', path.basename(options.socketPath));
   }
 
-  /** Resolves when programs can connect. Throws `E_NOT_FOUND` (no daemon in the share) or `E_TIMEOUT`. */
+  /** Resolves when programs can connect. Throws `E_HOST_UNSUPPORTED` (no daemon in the share) or `E_TIMEOUT`. */
   async start(): Promise<void> {
-    const { directory, shareDirectory, socketPath, log } = this.#options;
-    const program = path.join(shareDirectory, ROSETTA_DAEMON);
+    const program = path.join(this.#options.shareDirectory, ROSETTA_DAEMON);
     await access(program).catch((error: Error) => {
       throw noDaemon(error);
     });
-    await mkdir(path.dirname(this.#boundPath), { recursive: true, mode: 0o711 });
-    // A socket left behind makes the daemon end with EADDRINUSE.
-    await rm(this.#boundPath, { force: true });
-    const started = performance.now();
-    const child = spawn(program, ['daemon', directory], { stdio: ['ignore', 'ignore', 'pipe'] });
-    this.#child = child;
-    child.stderr.on('data', (data: Buffer) => log.warn('rosettad said something.', { text: data.toString().trim() }));
-    child.once('error', (error) => log.error('rosettad could not be started.', { reason: error.message }));
-    child.once('exit', (code, signal) => this.#ended(code, signal, performance.now() - started));
-    await this.#socketReady(child);
-    // Programs run as any user, and connecting needs write permission on the socket (unix(7)).
-    await chmod(this.#boundPath, 0o766);
-    await this.#bridge(socketPath);
-    log.info('rosettad serves the cache.', { socket: socketPath, pid: child.pid ?? null });
+    this.#supervising = this.#supervise(await this.#bringUp());
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#retry);
-    const child = this.#child;
-    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
-    const killer = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE_MS);
-    await gone;
-    clearTimeout(killer);
+    this.#stopped.abort();
+    const life = this.#life;
+    if (life !== undefined) {
+      life.child.kill('SIGTERM');
+      const killer = setTimeout(() => life.child.kill('SIGKILL'), STOP_GRACE_MS);
+      await life.ended;
+      clearTimeout(killer);
+    }
+    await this.#supervising;
+    // Programs that find no socket run without the cache; what they do with a dead one is not known.
+    await rm(this.#socket, { force: true });
+    await this.#options.unexpose();
   }
 
-  async #socketReady(child: ChildProcess): Promise<void> {
-    const deadline = performance.now() + READY_TIMEOUT_MS;
-    // Its type is SOCK_SEQPACKET, which Node cannot connect to: the file in the folder is the sign.
-    while (!(await isSocket(this.#boundPath))) {
-      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null)
-        throw notServing('It ended.');
-      if (performance.now() > deadline) {
-        child.kill('SIGKILL');
-        throw notServing(`${this.#boundPath} did not appear within ${READY_TIMEOUT_MS / 1000} s.`);
-      }
-      await sleep(POLL_MS);
+  async #supervise(first: Life): Promise<void> {
+    const { log, onDown, onUp } = this.#options;
+    for (let life: Life | undefined = first; life !== undefined; ) {
+      const startedAt = performance.now();
+      const how = await life.ended;
+      if (this.#stopped.signal.aborted) return;
+      await rm(this.#socket, { force: true });
+      if (performance.now() - startedAt > STEADY_MS) this.#backoffMs = FIRST_BACKOFF_MS;
+      log.error('rosettad ended; programs go on without the cache.', { how, retryMs: this.#backoffMs });
+      await onDown(`rosettad ended: ${how}`);
+      life = await this.#untilUp();
+      if (life !== undefined) await onUp();
     }
   }
 
-  /** Makes the configured path lead to the bound one; without it programs run, but nothing is cached. */
-  async #bridge(socketPath: string): Promise<void> {
-    if (await sameFile(socketPath, this.#boundPath)) return;
-    await mkdir(path.dirname(socketPath), { recursive: true, mode: 0o755 });
-    await rm(socketPath, { force: true });
-    await symlink(this.#boundPath, socketPath);
+  /** The next daemon that serves; undefined when it is wanted no more. */
+  async #untilUp(): Promise<Life | undefined> {
+    const { signal } = this.#stopped;
+    for (;;) {
+      await sleep(this.#backoffMs, undefined, { signal }).catch(() => {});
+      this.#backoffMs = Math.min(this.#backoffMs * 2, MAX_BACKOFF_MS);
+      if (signal.aborted) return undefined;
+      try {
+        return await this.#bringUp();
+      } catch (error) {
+        if (signal.aborted) return undefined;
+        this.#options.log.error('rosettad did not come back.', { reason: String(error), retryMs: this.#backoffMs });
+      }
+    }
   }
 
-  #ended(code: number | null, signal: string | null, aliveMs: number): void {
-    if (this.#stopped) return;
-    if (aliveMs > STEADY_MS) this.#backoffMs = FIRST_BACKOFF_MS;
-    const { log } = this.#options;
-    log.error('rosettad ended; programs go on without the cache.', { code, signal, retryMs: this.#backoffMs });
-    this.#retry = setTimeout(() => {
-      this.start().catch((error: Error) => log.error('rosettad did not come back.', { reason: error.message }));
-    }, this.#backoffMs);
-    this.#backoffMs = Math.min(this.#backoffMs * 2, MAX_BACKOFF_MS);
+  async #bringUp(): Promise<Life> {
+    const { socketPath, log, expose } = this.#options;
+    await mkdir(path.dirname(this.#socket), { recursive: true, mode: 0o711 });
+    // A socket left behind makes the daemon end with EADDRINUSE.
+    await rm(this.#socket, { force: true });
+    await expose(path.dirname(this.#socket));
+    const life = this.#spawn();
+    this.#life = life;
+    try {
+      await this.#socketReady(life);
+      // Programs run as any user, and connecting needs write permission on the socket (unix(7)).
+      await chmod(this.#socket, 0o766);
+    } catch (error) {
+      life.child.kill('SIGKILL');
+      await life.ended;
+      throw error;
+    }
+    log.info('rosettad serves the cache.', { socket: socketPath, pid: life.child.pid ?? null });
+    return life;
+  }
+
+  #spawn(): Life {
+    const { directory, shareDirectory, log } = this.#options;
+    const program = path.join(shareDirectory, ROSETTA_DAEMON);
+    // setpriv(1): it must not outlive an agent that is killed, whose successor starts another one.
+    const argv = ['--pdeathsig', 'TERM', '--', program, 'daemon', directory];
+    const child = spawn('setpriv', argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+    child.stderr.on('data', (data: Buffer) => {
+      log.warn('rosettad said something.', { text: data.toString().trim().slice(0, MAX_SAID_CHARACTERS) });
+    });
+    const ended = new Promise<string>((resolve) => {
+      child.once('error', (error) => resolve(error.message));
+      child.once('exit', (code, signal) => resolve(signal ?? `exit status ${code}`));
+    });
+    return { child, ended };
+  }
+
+  async #socketReady({ child, ended }: Life): Promise<void> {
+    const deadline = performance.now() + READY_TIMEOUT_MS;
+    let how: string | undefined;
+    void ended.then((said) => {
+      how = said;
+    });
+    // Its type is SOCK_SEQPACKET, which Node cannot connect to: the file in the folder is the sign.
+    while (!(await isSocket(this.#socket))) {
+      if (how !== undefined || this.#stopped.signal.aborted) throw notServing(`It ended: ${how ?? 'it was stopped'}.`);
+      if (performance.now() > deadline) {
+        throw notServing(`${this.#socket} did not appear within ${READY_TIMEOUT_MS / 1000} s (pid ${child.pid}).`);
+      }
+      await sleep(POLL_MS);
+    }
   }
 }
 
@@ -127,13 +185,8 @@ async function isSocket(file: string): Promise<boolean> {
   );
 }
 
-async function sameFile(a: string, b: string): Promise<boolean> {
-  const [one, other] = await Promise.all([stat(a).catch(() => undefined), stat(b).catch(() => undefined)]);
-  return one !== undefined && one.ino === other?.ino && one.dev === other.dev;
-}
-
 function noDaemon(cause: Error): RosettaVmError {
-  return new RosettaVmError('E_NOT_FOUND', {
+  return new RosettaVmError('E_HOST_UNSUPPORTED', {
     what: 'The Rosetta share has no rosettad, so translations are not kept.',
     why: cause.message,
     fix: 'Update the Mac to macOS 14 or later.',

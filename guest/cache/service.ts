@@ -58,6 +58,8 @@ export class CacheService {
   #target: CacheTarget | undefined;
   #attached = false;
   #failure: string | undefined;
+  /** Why this host cannot have the cache at all. */
+  #unavailable: string | undefined;
   #server: CacheServer | undefined;
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -89,6 +91,7 @@ export class CacheService {
       await this.detach();
       this.#target = target;
       this.#failure = undefined;
+      this.#unavailable = undefined;
       const backend = this.#backend;
       if (backend === undefined) return;
       if (!(await this.#diskReady)) throw noDataDisk();
@@ -116,11 +119,7 @@ export class CacheService {
     await this.#stopServing();
     // Programs that start from now on must not write where the folder was.
     await this.#changed();
-    const { cacheMountPoint } = this.#settings;
-    if (await isMountPoint(cacheMountPoint)) {
-      // Lazily: a running program may still have a translation mapped.
-      await this.#run(applet(this.#settings, 'umount', '-l', cacheMountPoint), MOUNT_TIMEOUT_MS);
-    }
+    await this.#unmount(this.#settings.cacheMountPoint);
   }
 
   async setEnabled(enabled: boolean): Promise<CacheStatus> {
@@ -148,6 +147,7 @@ export class CacheService {
     const backend = this.#target?.backend ?? 'none';
     if (this.#target === undefined) return { backend, state: 'off', reason: 'No translator is registered yet.' };
     if (backend === 'none') return { backend, state: 'off', reason: 'This translator keeps no translations.' };
+    if (this.#unavailable !== undefined) return { backend, state: 'off', reason: this.#unavailable };
     if (this.#failure !== undefined) return { backend, state: 'failed', reason: this.#failure };
     if (!this.#attached) return { backend, state: 'starting' };
     if (this.#enabled && !this.#isWanted) return { backend, state: 'off', reason: 'A build runs without it just now.' };
@@ -183,10 +183,11 @@ export class CacheService {
   async prune(request: CachePruneRequest): Promise<CachePruneResult> {
     const backend = this.#requireBackend();
     const whole = { ...request, keepBytes: request.keepBytes ?? this.#limitBytes };
-    if (request.dryRun === true) return prune(backend, this.#directory, whole);
+    const expected = await prune(backend, this.#directory, { ...whole, dryRun: true });
+    if (request.dryRun === true) return expected;
     // A daemon may hold what is removed open or in an index; nothing is known, so it does not run meanwhile.
-    const served = this.#server !== undefined;
-    await this.#stopServing();
+    const served = this.#server !== undefined && expected.removedEntries > 0;
+    if (served) await this.#stopServing();
     const result = await prune(backend, this.#directory, whole);
     await this.#removeOtherBuilds(result.remainingBytes);
     if (served) await this.#serve();
@@ -297,11 +298,42 @@ export class CacheService {
     try {
       const { shareDirectory, socketPath } = this.#target;
       if (socketPath === undefined) throw noSocketPath();
-      this.#server = await serve({ directory: this.#directory, shareDirectory, socketPath, log: this.#log });
+      this.#server = await serve({
+        // Where a use is seen by its access time.
+        directory: this.#settings.cacheMountPoint,
+        shareDirectory,
+        socketPath,
+        log: this.#log,
+        expose: (folder) => this.#bind(folder, path.dirname(socketPath)),
+        unexpose: () => this.#unmount(path.dirname(socketPath)),
+        onDown: (reason) => this.#told(reason),
+        onUp: () => this.#told(undefined),
+      });
       this.#failure = undefined;
     } catch (error) {
-      this.#fail(error);
+      if (error instanceof RosettaVmError && error.code === 'E_HOST_UNSUPPORTED') {
+        this.#unavailable = `${error.what} ${error.why}`;
+        this.#log.warn('There is no cache; programs run without it.', { reason: this.#unavailable });
+      } else this.#fail(error);
     }
+  }
+
+  /** The daemon's own news, of its death and its return. */
+  async #told(failure: string | undefined): Promise<void> {
+    this.#failure = failure;
+    await this.#changed();
+  }
+
+  /** A bind mount, and no link: containers are given the folder, and must find in it what is there. */
+  async #bind(source: string, target: string): Promise<void> {
+    if (await isMountPoint(target)) return;
+    await mkdir(target, { recursive: true, mode: 0o755 });
+    await runOrThrow(this.#run, applet(this.#settings, 'mount', '--bind', source, target), MOUNT_TIMEOUT_MS);
+  }
+
+  /** Lazily: a running program may still have something of it open or mapped. */
+  async #unmount(target: string): Promise<void> {
+    if (await isMountPoint(target)) await this.#run(applet(this.#settings, 'umount', '-l', target), MOUNT_TIMEOUT_MS);
   }
 
   async #stopServing(): Promise<void> {
@@ -345,9 +377,9 @@ function noDataDisk(): RosettaVmError {
 }
 
 function noSocketPath(): RosettaVmError {
-  return new RosettaVmError('E_STATE', {
+  return new RosettaVmError('E_HOST_UNSUPPORTED', {
     what: 'The translator’s daemon cannot be reached by programs.',
-    why: 'The host configured no socket for it (before macOS 14 it cannot).',
-    fix: 'Update the Mac to macOS 14 or later.',
+    why: 'The host configured no socket for it: before macOS 14 it cannot, and with the cache off in the settings it does not.',
+    fix: 'Switch the cache on in the settings and restart the machine, on macOS 14 or later.',
   });
 }

@@ -156,6 +156,8 @@ void launch(const struct call *call, const struct table *table, struct choice ch
     }
   } else {
     argv[count++] = (char *)translator->path;
+  }
+  if (translator->calling == CALL_QEMU) {
     argv[count++] = "-0";
     argv[count++] = (char *)(told == NULL ? call->argv0 : told);
   }

@@ -20,16 +20,24 @@ static int find_translator(const struct table *table, struct text name, unsigned
   return 0;
 }
 
-/* `translator <name> <slot> box64|qemu glibc|any <ISA level> <path>` */
+static int parse_calling(struct text word, enum calling *calling) {
+  static const char *const words[] = {[CALL_BOX64] = "box64", [CALL_QEMU] = "qemu", [CALL_PLAIN] = "plain"};
+  for (unsigned i = 0; i < sizeof words / sizeof *words; i += 1) {
+    if (!is_text(word, words[i])) continue;
+    *calling = (enum calling)i;
+    return 1;
+  }
+  return 0;
+}
+
+/* `translator <name> <slot> box64|qemu|plain glibc|any <ISA level> <path>` */
 static int parse_translator(struct text line, struct table *table) {
   if (table->translator_count == MAX_TRANSLATORS) return 0;
   struct translator *translator = &table->translators[table->translator_count];
   translator->name = take_until(&line, ' ');
   if (translator->name.length == 0) return 0;
   if (!parse_digit(take_until(&line, ' '), MAX_TRANSLATORS, &translator->slot)) return 0;
-  struct text calling = take_until(&line, ' ');
-  if (!is_text(calling, "box64") && !is_text(calling, "qemu")) return 0;
-  translator->calling = is_text(calling, "box64") ? CALL_BOX64 : CALL_QEMU;
+  if (!parse_calling(take_until(&line, ' '), &translator->calling)) return 0;
   struct text libc = take_until(&line, ' ');
   if (!is_text(libc, "glibc") && !is_text(libc, "any")) return 0;
   translator->glibc_only = is_text(libc, "glibc");

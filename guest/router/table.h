@@ -19,8 +19,8 @@ enum {
   MAX_DENIED = 256,
 };
 
-/* How a translator is told the program's path and argv[0]. */
-enum calling { CALL_BOX64, CALL_QEMU };
+/* How a translator is told the program's path and argv[0]. Plain: the path alone, which the program gets as argv[0] too. */
+enum calling { CALL_BOX64, CALL_QEMU, CALL_PLAIN };
 
 struct translator {
   struct text name;

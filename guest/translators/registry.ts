@@ -1,8 +1,13 @@
 /** Every translator that the guest knows. */
-import type { TranslatorName } from '../protocol.ts';
+import type { BootConfig, TranslatorName } from '../protocol.ts';
 import { box64 } from './box64.ts';
 import { qemu } from './qemu.ts';
-import { rosetta } from './rosetta.ts';
+import { rosetta, routedRosetta } from './rosetta.ts';
 import type { Translator } from './translator.ts';
 
-export const TRANSLATORS: Readonly<Record<TranslatorName, Translator>> = { box64, qemu, rosetta };
+/** As the host's settings want them. */
+export const translatorsFor = (config: BootConfig['translator']): Readonly<Record<TranslatorName, Translator>> => ({
+  box64,
+  qemu,
+  rosetta: config.router === true ? routedRosetta : rosetta,
+});

@@ -2,7 +2,7 @@
  * The router's rules, as guest/router/table.c reads them: lines of words, the first says what the line is about.
  *
  *     rosetta-vm-router 1
- *     translator <name> <row of the counters> box64|qemu glibc|any <ISA level> <program>
+ *     translator <name> <row of the counters> box64|qemu|plain glibc|any <ISA level> <program>
  *     env <translator> NAME=value             set where it is absent
  *     without-cache <translator> NAME=value   set in programs that are kept from the cache
  *     deny <translator or "cache"> <build-id or -> <path of a program, or nothing>

@@ -9,13 +9,20 @@ import { isMountPoint } from '../agent/mounts.ts';
 import { applet, type GuestSettings } from '../agent/settings.ts';
 import type { CacheTarget } from '../cache/service.ts';
 import { writeEdits } from '../engine/edits.ts';
-import type { BootConfig, DenyRow, ExecCounts, TranslatorName, TranslatorStatus } from '../protocol.ts';
+import {
+  type BootConfig,
+  type DenyRow,
+  type ExecCounts,
+  TRANSLATORS_TAG,
+  type TranslatorName,
+  type TranslatorStatus,
+} from '../protocol.ts';
 import { type BinfmtEntry, register, x86_64Entry } from './binfmt.ts';
 import { readExecCounts } from './exec-counts.ts';
 import { Loans } from './loans.ts';
 import { COUNTERS_FILE, ensureTranslatorFolder, ROUTER_FILE, TABLE_FILE } from './memory.ts';
 import { proveTranslation } from './proof.ts';
-import { TRANSLATORS } from './registry.ts';
+import { translatorsFor } from './registry.ts';
 import { type RoutedTranslator, routerTable } from './router-table.ts';
 import type { CacheView, FoundTranslator, ProgramEdits, Translator } from './translator.ts';
 
@@ -41,6 +48,7 @@ export interface TranslatorInputs {
 
 export class TranslatorService {
   readonly #config: BootConfig['translator'];
+  readonly #translators: Readonly<Record<TranslatorName, Translator>>;
   readonly #settings: GuestSettings;
   readonly #inputs: TranslatorInputs;
   readonly #run: RunCommand;
@@ -62,6 +70,7 @@ export class TranslatorService {
     log: PartLog,
   ) {
     this.#config = config;
+    this.#translators = translatorsFor(config);
     this.#settings = settings;
     this.#inputs = inputs;
     this.#run = run;
@@ -130,7 +139,7 @@ export class TranslatorService {
   async #switchTo(name: TranslatorName): Promise<TranslatorStatus> {
     this.#status = { state: 'starting', wanted: name, removedHandlers: [] };
     try {
-      await Promise.all([this.#mountShare(), this.#mountBinfmt()]);
+      await Promise.all([this.#mountShares(this.#translators[name]), this.#mountBinfmt()]);
       await this.#activate(name);
     } catch (error) {
       const reason = error instanceof RosettaVmError ? `${error.what} ${error.why}` : String(error);
@@ -141,13 +150,13 @@ export class TranslatorService {
   }
 
   async #activate(name: TranslatorName): Promise<void> {
-    const translator = TRANSLATORS[name];
+    const translator = this.#translators[name];
     const [found, ...fallbacks] = await this.#find(translator);
     // The data disk may be long in a check; programs can be translated before it is there.
     const attached = this.#inputs.cache.attach({
       backend: translator.cacheBackend,
       build: found.build,
-      shareDirectory: this.#settings.translatorShareDirectory,
+      shareDirectory: this.#shareOf(translator),
       socketPath: this.#config.socketPath,
     });
     this.#found = [found, ...fallbacks];
@@ -184,12 +193,15 @@ export class TranslatorService {
 
   /** The translator, then the others that the router can start; of these one that the share lacks is left out. */
   async #find(translator: Translator): Promise<[FoundTranslator, ...FoundTranslator[]]> {
-    const { translatorShareDirectory, translatorDirectory } = this.#settings;
-    if (translator.start.by === 'kernel') return [await translator.find(translatorShareDirectory)];
+    const { translatorDirectory } = this.#settings;
+    if (translator.start.by === 'kernel') return [await translator.find(this.#shareOf(translator))];
     await ensureTranslatorFolder(this.#settings, this.#run);
-    const first = await translator.find(translatorDirectory);
-    const others = Object.values(TRANSLATORS).filter((other) => other !== translator && other.start.by === 'router');
-    const found = await Promise.all(others.map((other) => other.find(translatorDirectory).catch(() => undefined)));
+    const placeOf = (one: Translator): string => (one.share === 'apple' ? this.#shareOf(one) : translatorDirectory);
+    const first = await translator.find(placeOf(translator));
+    const others = Object.values(this.#translators).filter(
+      (other) => other !== translator && other.start.by === 'router',
+    );
+    const found = await Promise.all(others.map((other) => other.find(placeOf(other)).catch(() => undefined)));
     return [first, ...found.filter((other) => other !== undefined)];
   }
 
@@ -204,14 +216,19 @@ export class TranslatorService {
 
   #routed(): RoutedTranslator[] {
     return this.#found.flatMap((found) => {
-      const { start } = TRANSLATORS[found.name];
+      const { start } = this.#translators[found.name];
       if (start.by !== 'router') return [];
       return [{ name: found.name, program: found.interpreter, start, env: this.#editsOf(found).env }];
     });
   }
 
   #editsOf(found: FoundTranslator): ProgramEdits {
-    return TRANSLATORS[found.name].edits(found, this.#config, this.#inputs.cache.view());
+    const translator = this.#translators[found.name];
+    const view = this.#inputs.cache.view();
+    // The folder is that of the first translator; another one's files have no place in it.
+    const first = this.#found[0];
+    const isOwn = first !== undefined && this.#translators[first.name].cacheBackend === translator.cacheBackend;
+    return translator.edits(found, this.#config, { ...view, enabled: view.enabled && isOwn });
   }
 
   /** Of all translators together. */
@@ -226,14 +243,30 @@ export class TranslatorService {
         ...edits.flatMap(({ mounts }) => mounts),
       ],
       env: {},
+      scratch: edits.flatMap(({ scratch = [] }) => scratch),
     };
   }
 
-  async #mountShare(): Promise<void> {
-    const { translatorShareDirectory } = this.#settings;
-    if (await isMountPoint(translatorShareDirectory)) return;
-    await mkdir(translatorShareDirectory, { recursive: true });
-    await this.#applet('mount', '-t', 'virtiofs', '-o', 'ro,nosuid,nodev', this.#config.tag, translatorShareDirectory);
+  #shareOf({ share }: Translator): string {
+    return share === 'apple' ? this.#settings.rosettaShareDirectory : this.#settings.translatorShareDirectory;
+  }
+
+  /** The translator's own, and the image's where the router may fall back to what is in it. */
+  async #mountShares(translator: Translator): Promise<void> {
+    const { rosettaShareDirectory, translatorShareDirectory } = this.#settings;
+    if (translator.share === 'apple') {
+      const isConfigured = translator.name === this.#config.name;
+      // The host attaches Apple's share only where it is wanted: with it the machine is slower for arm64 programs.
+      if (!isConfigured) throw notAttached(translator.name);
+      await this.#mountShare(this.#config.tag, rosettaShareDirectory);
+    }
+    if (translator.start.by === 'router') await this.#mountShare(TRANSLATORS_TAG, translatorShareDirectory);
+  }
+
+  async #mountShare(tag: string, directory: string): Promise<void> {
+    if (await isMountPoint(directory)) return;
+    await mkdir(directory, { recursive: true });
+    await this.#applet('mount', '-t', 'virtiofs', '-o', 'ro,nosuid,nodev', tag, directory);
   }
 
   async #mountBinfmt(): Promise<void> {
@@ -246,4 +279,13 @@ export class TranslatorService {
   async #applet(name: string, ...args: string[]): Promise<void> {
     await runOrThrow(this.#run, applet(this.#settings, name, ...args), COMMAND_TIMEOUT_MS);
   }
+}
+
+function notAttached(name: TranslatorName): RosettaVmError {
+  return new RosettaVmError('E_STATE', {
+    what: `The machine was started without ${name}.`,
+    why: 'The host shows its files only to a machine whose settings ask for it.',
+    fix: `Set translator: ${name}, then restart the machine with \`rosetta-vm down\` and \`rosetta-vm up\`.`,
+    facts: { translator: name },
+  });
 }

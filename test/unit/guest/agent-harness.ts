@@ -42,6 +42,7 @@ export async function temporarySettings(): Promise<{ directory: string; settings
     logFile: at('log/agent.log'),
     dataDirectory: at('data'),
     translatorShareDirectory: at('share'),
+    rosettaShareDirectory: at('rosetta-share'),
     translatorDirectory: at('rvm'),
     cacheMountPoint: at('rvm-cache'),
     binfmtDirectory: at('binfmt'),

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RunCommand, runCommand } from '../../../guest/agent/command.ts';
 import type { PartLog } from '../../../guest/agent/log.ts';
 import type { GuestSettings } from '../../../guest/agent/settings.ts';
-import { DataDisk, namespaceDevice } from '../../../guest/data-disk.ts';
+import { DataDisk, namespaceDevice, notSystemDisk } from '../../../guest/data-disk.ts';
+import { SYSTEM_DISK_SIGNATURE } from '../../../guest/protocol.ts';
 import { temporarySettings } from './agent-harness.ts';
 
 const quiet: PartLog = { info: () => {}, warn: () => {}, error: () => {} };
@@ -57,6 +58,37 @@ describe('the name of an NVMe namespace', () => {
 
   it('is left alone where the device is no NVMe namespace', async () => {
     expect(await namespaceDevice('/dev/vdb', settings.blockDirectory)).toBe('/dev/vdb');
+  });
+});
+
+describe('the data disk beside the system disk', () => {
+  const disks = async (contents: Readonly<Record<string, 'system' | 'blank' | 'partition'>>): Promise<void> => {
+    for (const [name, content] of Object.entries(contents)) {
+      await mkdir(path.join(settings.blockDirectory, name), { recursive: true });
+      const table = Buffer.alloc(512);
+      if (content === 'system') table.writeUInt32LE(SYSTEM_DISK_SIGNATURE, 440);
+      await writeFile(path.join(directory, name), content === 'partition' ? '' : table);
+    }
+  };
+  const chosen = async (name: string): Promise<string> =>
+    path.basename(await notSystemDisk(path.join(directory, name), settings.blockDirectory));
+
+  it('is the one that was named, when that is not the system’s', async () => {
+    await disks({ nvme0n1: 'system', nvme1n1: 'blank' });
+    expect(await chosen('nvme1n1')).toBe('nvme1n1');
+  });
+
+  it.each([
+    [{ nvme0n1: 'blank', nvme0n1p1: 'partition', nvme1n1: 'system', vda: 'blank' } as const, 'nvme1n1', 'nvme0n1'],
+    [{ vda: 'blank', vdb: 'system', vdb1: 'partition', nvme0n1: 'blank' } as const, 'vdb', 'vda'],
+  ])('is the other of its kind, when names are the other way round', async (contents, named, other) => {
+    await disks(contents);
+    expect(await chosen(named)).toBe(other);
+  });
+
+  it('is missing, and the system disk is left alone, when there is no other', async () => {
+    await disks({ vda: 'system' });
+    await expect(chosen('vda')).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
   });
 });
 

@@ -11,6 +11,7 @@ import type { DenyRow, TranslatorName } from '../../../guest/protocol.ts';
 import { box64 } from '../../../guest/translators/box64.ts';
 import { COUNTER_BYTES, readExecCounts } from '../../../guest/translators/exec-counts.ts';
 import { qemu } from '../../../guest/translators/qemu.ts';
+import { routedRosetta } from '../../../guest/translators/rosetta.ts';
 import { type RoutedTranslator, routerTable } from '../../../guest/translators/router-table.ts';
 import { compileForHost } from './support/compile.ts';
 import { type ElfParts, elfFile } from './support/elf.ts';
@@ -99,6 +100,21 @@ describe('the router chooses', () => {
     await writeFile(at('table'), routerTable([weak, second], []));
     expect(await translatorOf({ interpreter: GLIBC, isaNeeded: 0b0011 })).toBe('box64');
     expect(await translatorOf({ interpreter: GLIBC, isaNeeded: 0b0111 })).toBe('qemu-x86_64');
+  });
+
+  it('a translator that takes the path alone, and tells what is kept from its cache', async () => {
+    const { start } = routedRosetta;
+    if (start.by !== 'router') throw new Error('Rosetta can be routed.');
+    const first: RoutedTranslator = { name: 'rosetta', program: at('box64'), start, env: {} };
+    const program = elfFile({ interpreter: GLIBC });
+    await writeFile(at('program'), program, { mode: 0o755 });
+    await writeFile(at('table'), routerTable([first], []));
+    const plain = await run([at('program'), '-0', 'x']);
+    expect(plain.args).toEqual([at('program'), '-0', 'x']);
+    expect(plain.env.ROSETTA_DISABLE_AOT).toBeUndefined();
+    const row = { from: 'cache', program: at('program'), reason: 'test', addedMs: 1 } as const;
+    await writeFile(at('table'), routerTable([first], [row]));
+    expect((await run([at('program')])).env.ROSETTA_DISABLE_AOT).toBe('1');
   });
 
   it('the one that ROSETTA_VM_TRANSLATOR names, and the default when nobody has that name', async () => {
