@@ -132,6 +132,10 @@ export class TranslatorService {
     if (this.#isRouted) {
       const table = routerTable(this.#routed(), this.#inputs.denied());
       await writeWhole(path.join(translatorDirectory, TABLE_FILE), table, 0o644);
+    } else if (this.#inputs.denied().length > 0) {
+      this.#log.warn('The deny list does not count: the kernel starts the translator itself.', {
+        fix: 'Set router: true under rosetta in the settings.',
+      });
     }
     await writeEdits(runDirectory, this.#edits());
   }

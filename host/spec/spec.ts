@@ -3,7 +3,7 @@
  * error with a suggestion. Everything has a default, so an absent or empty file is a whole spec.
  */
 import { z } from 'zod';
-import { KERNEL_SERIES } from '../../images/kernels.ts';
+import { KERNEL_SERIES, type KernelSeries } from '../../images/kernels.ts';
 import { RosettaVmError } from '../errors.ts';
 import { suggestKey } from './suggest.ts';
 import { formatSize, GIB, MIB, parseSize } from './units.ts';
@@ -31,6 +31,11 @@ const share = z.strictObject({
   readOnly: z.boolean().default(true).describe('Read-only unless this is false'),
 });
 
+/** YAML takes 6.1 without quotes for a number. */
+const kernel = z
+  .union([z.enum(['auto', ...KERNEL_SERIES]), z.literal(KERNEL_SERIES.map(Number))])
+  .transform((value) => String(value) as 'auto' | KernelSeries);
+
 export const specSchema = z
   .strictObject({
     $schema: z.string().max(1024).optional().describe('For editors; ignored'),
@@ -40,8 +45,7 @@ export const specSchema = z
       .default(64 * GIB)
       .describe('Size of the data disk (sparse; grows only); default: 64 GiB'),
     image: z.string().max(64).default(DEFAULT_IMAGE).describe('Guest image by name or id'),
-    kernel: z
-      .enum(['auto', ...KERNEL_SERIES])
+    kernel: kernel
       .default('auto')
       .describe('Linux kernel of the default image; auto: the newest that the translator runs under'),
     translator: z

@@ -34,6 +34,16 @@ test('what is written is kept, and sizes become bytes', () => {
   expect(spec.shares).toEqual([{ path: '~/src', mountPoint: '/src', readOnly: true }]);
 });
 
+test('a kernel may be written as YAML reads it', () => {
+  expect([6.1, '6.1', 6.12, 'auto'].map((kernel) => parseSpec({ kernel }).kernel)).toEqual([
+    '6.1',
+    '6.1',
+    '6.12',
+    'auto',
+  ]);
+  expect(() => parseSpec({ kernel: 6.2 })).toThrow(RosettaVmError);
+});
+
 test('a finished spec parses to itself, through JSON too', () => {
   const size = (min: number) => fc.integer({ min, max: 16 * 1024 * GIB });
   const input = fc.record(
