@@ -72,6 +72,7 @@ public:
     DefineAddon(exports, {
                              InstanceValue("protocol", Napi::Number::New(env, rosetta_vm::kProtocol), napi_enumerable),
                              InstanceMethod("hostReport", &VzAddon::hostReport),
+                             InstanceMethod("newMachineIdentifier", &VzAddon::newMachineIdentifier),
                              InstanceMethod("createMachine", &VzAddon::createMachine),
                              InstanceMethod("request", &VzAddon::request),
                              InstanceMethod("closeMachine", &VzAddon::closeMachine),
@@ -88,6 +89,12 @@ public:
 private:
   Napi::Value hostReport(const Napi::CallbackInfo &call) {
     return Napi::String::New(call.Env(), rosetta_vm::hostReport());
+  }
+
+  Napi::Value newMachineIdentifier(const Napi::CallbackInfo &call) {
+    return answer(call.Env(), [&]() -> Napi::Value {
+      return Napi::String::New(call.Env(), rosetta_vm::newMachineIdentifier());
+    });
   }
 
   Napi::Value createMachine(const Napi::CallbackInfo &call) {

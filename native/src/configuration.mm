@@ -1,4 +1,5 @@
 #include "configuration.h"
+#include "core.h"
 #include "objc_failure.h"
 #include "paths.h"
 #include "sharing.h"
@@ -27,13 +28,16 @@ VZBootLoader *bootLoaderOf(Fields &configuration) {
 }
 
 VZPlatformConfiguration *platformOf(Fields &configuration) {
-  NSData *data = [[NSData alloc] initWithBase64EncodedString:configuration.text(@"machineIdentifier") options:0];
+  VZGenericPlatformConfiguration *platform = [[VZGenericPlatformConfiguration alloc] init];
+  NSString *text = configuration.text(@"machineIdentifier");
+  // The platform has a new one from its beginning.
+  if (text.length == 0) return platform;
+  NSData *data = [[NSData alloc] initWithBase64EncodedString:text options:0];
   VZGenericMachineIdentifier *identifier =
       data == nil ? nil : [[VZGenericMachineIdentifier alloc] initWithDataRepresentation:data];
   if (identifier == nil)
     throw Failure(AddonFailure::invalid, "The machine identifier cannot be read.",
                   "It is not what VZGenericMachineIdentifier.dataRepresentation gave.", "machineIdentifier");
-  VZGenericPlatformConfiguration *platform = [[VZGenericPlatformConfiguration alloc] init];
   platform.machineIdentifier = identifier;
   return platform;
 }
@@ -43,7 +47,7 @@ VZNetworkDeviceConfiguration *networkOf(Fields &configuration) {
   NSString *text = fields.text(@"MACAddress");
   VZMACAddress *address = [[VZMACAddress alloc] initWithString:text];
   if (address == nil)
-    throw Failure(AddonFailure::invalid, "The MAC address cannot be read.", toText(text), "network");
+    throw Failure(AddonFailure::invalid, "The MAC address cannot be read.", toText(text), "network.MACAddress");
   VZVirtioNetworkDeviceConfiguration *device = [[VZVirtioNetworkDeviceConfiguration alloc] init];
   device.MACAddress = address;
   device.attachment = [[VZNATNetworkDeviceAttachment alloc] init];
@@ -90,6 +94,15 @@ void addDisplay(Fields &configuration, VZVirtualMachineConfiguration *made) {
 }
 
 } // namespace
+
+std::string newMachineIdentifier() {
+  @autoreleasepool {
+    return withFailures("", [] {
+      VZGenericMachineIdentifier *identifier = [[VZGenericMachineIdentifier alloc] init];
+      return toText([identifier.dataRepresentation base64EncodedStringWithOptions:0]);
+    });
+  }
+}
 
 MachineParts makeParts(const std::string &json, const DiskListener &listener) {
   Fields fields = Fields::parse(json);

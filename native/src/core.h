@@ -49,6 +49,9 @@ struct CreatedMachine {
 /// VzHostReport as JSON.
 std::string hostReport() noexcept;
 
+/// Base64 of a new VZGenericMachineIdentifier's dataRepresentation. Throws Failure.
+std::string newMachineIdentifier();
+
 /// `configuration`: VzConfiguration as JSON. Throws Failure.
 CreatedMachine createMachine(const std::string &configuration);
 

@@ -71,6 +71,8 @@ private:
 
 std::string hostReport() noexcept { return "{}"; }
 
+std::string newMachineIdentifier() { return "YQ=="; }
+
 CreatedMachine createMachine(const std::string &configuration) {
   if (configuration == "fail") throw Failure("VZErrorDomain", 2, "No entitlement.", "None at all.", "");
   if (configuration == "long") {

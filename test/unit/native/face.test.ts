@@ -91,6 +91,7 @@ describe('the addon', () => {
   it('speaks the protocol of the contract', () => {
     expect(addon.protocol).toBe(ADDON_PROTOCOL);
     expect(addon.hostReport()).toBe('{}');
+    expect(addon.newMachineIdentifier()).toBe('YQ==');
   });
 
   it('names the states as the contract does, in the order of the framework’s numbers, and no other', async () => {
