@@ -16,7 +16,7 @@ export interface Question {
  * an `AbortError` on Ctrl-C or when the terminal goes away.
  */
 export async function confirm(question: Question): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+  if (!canAsk()) {
     throw new RosettaVmError('E_CONFIRM', {
       what: `rosetta-vm will not ${question.action} without being told so.`,
       why: 'What is removed cannot be brought back, and there is no terminal to ask on.',
@@ -24,12 +24,22 @@ export async function confirm(question: Question): Promise<boolean> {
       facts: { flag: question.flag },
     });
   }
+  return await askYesNo(question.text);
+}
+
+/** Whether there is a terminal to ask on. */
+export function canAsk(): boolean {
+  return process.stdin.isTTY === true && process.stderr.isTTY === true;
+}
+
+/** For those who know that there is a terminal. True only for yes. Throws an `AbortError` as {@link confirm} does. */
+export async function askYesNo(text: string): Promise<boolean> {
   const given = new AbortController();
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   terminal.once('SIGINT', () => given.abort());
   terminal.once('close', () => given.abort());
   try {
-    const answer = await terminal.question(`${question.text} [y/N] `, { signal: given.signal });
+    const answer = await terminal.question(`${text} [y/N] `, { signal: given.signal });
     return /^y(es)?$/i.test(answer.trim());
   } finally {
     terminal.close();

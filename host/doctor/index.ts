@@ -1,4 +1,5 @@
 /** What works on this host, and mending what does not. */
+import { platform } from 'node:os';
 import { dockerChecks } from '../docker/checks.ts';
 import type { Capability } from '../drivers/driver.ts';
 import { hostDriver } from '../drivers/index.ts';
@@ -23,11 +24,23 @@ export interface EnsureOptions {
 
 /** Looks at the host: rosetta-vm's own needs, then the driver's. Changes nothing; takes a few seconds at most. */
 export async function diagnose(paths: StatePaths): Promise<Diagnosis> {
-  const [own, docker, driver] = await Promise.all([hostChecks(paths), dockerChecks(paths.run), probeDriver(paths)]);
+  const [own, signed, docker, driver] = await Promise.all([
+    hostChecks(paths),
+    signedHost(paths),
+    dockerChecks(paths.run),
+    probeDriver(paths),
+  ]);
   return {
-    usable: driver.usable && own.every(({ status }) => status !== 'missing'),
-    capabilities: [...own, ...docker, ...driver.capabilities],
+    usable: driver.usable && [...own, ...signed].every(({ status }) => status !== 'missing'),
+    capabilities: [...own, ...docker, ...driver.capabilities, ...signed],
   };
+}
+
+/** The program that machines run in, where that is not this node. */
+async function signedHost(paths: StatePaths): Promise<readonly Capability[]> {
+  if (platform() !== 'darwin') return [];
+  const { signedHostChecks } = await import('./mac.ts');
+  return await signedHostChecks(paths);
 }
 
 /** A host without a driver still gets a diagnosis: that is what `doctor` is for. */
@@ -43,7 +56,7 @@ async function probeDriver(paths: StatePaths): Promise<Diagnosis> {
 
 /**
  * Installs what machines need and this host lacks: packages through apt-get, vhost-device-vsock out of Debian into
- * rosetta-vm's own folder. Does nothing when all is there. Resolves to what was done, a sentence each. Throws
+ * rosetta-vm's own folder; on a Mac the signed copy of node. Does nothing when all is there. Resolves to what was done, a sentence each. Throws
  * `E_HOST_MISSING` when it may not or cannot install, `E_HOST_UNSUPPORTED` when what is left cannot be mended so, and
  * what a download may throw.
  */
@@ -54,6 +67,12 @@ export async function ensureHost(paths: StatePaths, options: EnsureOptions = {})
   const done: string[] = [];
   if (packages.length > 0) done.push(await installPackages(packages, options));
   if (missing.some(({ id }) => id === 'vsock')) done.push(await fetchVsockTool(paths, options));
+  if (platform() === 'darwin') {
+    const { mendSignedHost } = await import('./mac.ts');
+    const { onProgress = ignoreProgress, signal } = options;
+    const mended = await mendSignedHost(paths, { onProgress, signal });
+    if (mended !== null) done.push(mended);
+  }
   if (done.length > 0 || !before.usable) requireUsable(done.length > 0 ? await diagnose(paths) : before);
   return done;
 }

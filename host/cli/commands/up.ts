@@ -6,6 +6,7 @@ import type { Machines } from '../../machine/machines.ts';
 import type { ProgressSink } from '../../progress.ts';
 import type { SpecOverrides } from '../../spec/load.ts';
 import type { MachineSpec } from '../../spec/spec.ts';
+import { askYesNo, canAsk } from '../confirm.ts';
 import type { CommandContext } from '../context.ts';
 import { shellQuote } from '../format.ts';
 import { jsonOption, mirrorOption, optionalMachineArgument, wholeNumber } from '../options.ts';
@@ -83,6 +84,7 @@ async function up(context: CommandContext, name: string, flags: UpFlags): Promis
     const status = await machines.up(name, spec, {
       signal,
       onProgress,
+      ask: !context.json && canAsk() ? askYesNo : undefined,
       mirror: flags.mirror,
       dockerContext: flags.dockerContext,
     });

@@ -12,6 +12,7 @@ import { grantedEntitlements, VIRTUALIZATION } from '../../../../host/drivers/vz
 import type { NodeFacts } from '../../../../host/drivers/vz/signed-host/node-facts.ts';
 import { type BuildFacts, CODESIGN } from '../../../../host/drivers/vz/signed-host/recipe.ts';
 import type { CommandResult, CommandRunner } from '../../../../host/drivers/vz/signed-host/run-command.ts';
+import { macReport } from '../../../stand-in/vz-reports.ts';
 
 const MARK = '\nSTAND-IN SIGNATURE ';
 
@@ -52,22 +53,7 @@ export const ended = (over: Partial<CommandResult> = {}): CommandResult => ({
   ...over,
 });
 
-export const REPORT: VzHostReport = {
-  macOS: { major: 15, minor: 4, patch: 0 },
-  architecture: 'arm64',
-  translated: false,
-  supported: true,
-  entitled: true,
-  cpus: { minimum: 1, maximum: 10 },
-  memory: { minimum: 4 * 2 ** 20, maximum: 32 * 2 ** 30 },
-  rosetta: {
-    availability: 'installed',
-    share: true,
-    error: null,
-    maximumSocketPathBytes: 107,
-    maximumSocketNameBytes: 107,
-  },
-};
+export const REPORT: VzHostReport = macReport();
 
 export function standInMac(quirks: Quirks = {}): StandInMac {
   const calls: string[][] = [];
