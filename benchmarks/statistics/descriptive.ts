@@ -14,7 +14,11 @@ export function quantile(values: readonly number[], q: number): number {
 
 /** Middle value, or the mean of the two middle ones. */
 export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
+  return medianOfSorted([...values].sort((a, b) => a - b));
+}
+
+/** The same of values in ascending order. */
+export function medianOfSorted(sorted: ArrayLike<number>): number {
   const half = sorted.length / 2;
   const low = sorted[Math.ceil(half) - 1] ?? Number.NaN;
   const high = sorted[Math.floor(half)] ?? Number.NaN;

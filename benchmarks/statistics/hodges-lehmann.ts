@@ -1,5 +1,5 @@
 /** How many times greater the values of one sample are than those of another. */
-import { median } from './descriptive.ts';
+import { medianOfSorted } from './descriptive.ts';
 import { MOST_EXACT_PAIRS } from './mann-whitney.ts';
 import { normalCdf, normalQuantile } from './normal.ts';
 import { untiedDistribution } from './rank-sum-distribution.ts';
@@ -30,15 +30,12 @@ export function hodgesLehmannRatio(
   confidence: number,
 ): RatioEstimate {
   const bases = first.map(Math.log);
-  const shifts = second
-    .flatMap((value) => {
-      const log = Math.log(value);
-      return bases.map((base) => log - base);
-    })
-    .sort((a, b) => a - b);
+  const logs = second.map(Math.log);
+  // A typed array sorts by number, and several times faster than a list with a comparison.
+  const shifts = Float64Array.from(logs.flatMap((log) => bases.map((base) => log - base))).sort();
   const { place, reached } = bound(first.length, second.length, 1 - confidence);
   return {
-    ratio: Math.exp(median(shifts)),
+    ratio: Math.exp(medianOfSorted(shifts)),
     interval: {
       low: Math.exp(shifts[place - 1] ?? Number.NaN),
       high: Math.exp(shifts[shifts.length - place] ?? Number.NaN),

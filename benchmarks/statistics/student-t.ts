@@ -6,16 +6,20 @@
  */
 export function studentTwoSided(t: number, freedom: number): number {
   if (!Number.isFinite(t)) return 0;
-  return incompleteBeta(freedom / (freedom + t * t), freedom / 2, 0.5);
+  const square = t * t;
+  return incompleteBeta(freedom / (freedom + square), freedom / 2, 0.5, square / (freedom + square));
 }
 
-/** The regularised incomplete beta function I_x(a, b): the continued fraction of DLMF 8.17.22. */
-export function incompleteBeta(x: number, a: number, b: number): number {
+/**
+ * The regularised incomplete beta function I_x(a, b): the continued fraction of DLMF 8.17.22. Who knows 1 - x better than a
+ * subtraction gives it passes it as `rest`.
+ */
+export function incompleteBeta(x: number, a: number, b: number, rest: number = 1 - x): number {
   if (x <= 0) return 0;
-  if (x >= 1) return 1;
+  if (rest <= 0) return 1;
   // The fraction converges fast below this point only (DLMF 8.17.22); above it, I_x(a, b) = 1 - I_(1-x)(b, a).
-  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
-  const front = Math.exp(a * Math.log(x) + b * Math.log1p(-x) - logBeta(a, b)) / a;
+  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(rest, b, a, x);
+  const front = Math.exp(a * Math.log(x) + b * Math.log(rest) - logBeta(a, b)) / a;
   return front / continuedFraction(x, a, b);
 }
 

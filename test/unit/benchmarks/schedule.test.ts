@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { interleave } from '../../../benchmarks/schedule.ts';
+import { interleave, roundOrder } from '../../../benchmarks/schedule.ts';
 
 describe('the order of samples', () => {
   it('goes forwards, then backwards', () => {
@@ -46,5 +46,24 @@ describe('the order of samples', () => {
     const places = (mode: string) => order.reduce((sum, one, place) => (one === mode ? sum + place : sum), 0);
     expect(places('a')).toBe(places('b'));
     expect(places('b')).toBe(places('c'));
+  });
+});
+
+describe('the order of a round', () => {
+  it('is ABBA, and starts with the other arm every second time', () => {
+    expect(roundOrder(['a', 'b'], 3, 1)).toEqual(['a', 'b', 'b', 'a', 'a', 'b']);
+    expect(roundOrder(['a', 'b'], 3, 2)).toEqual(['b', 'a', 'a', 'b', 'b', 'a']);
+    expect(roundOrder(['a', 'b'], 3, 3)).toEqual(roundOrder(['a', 'b'], 3, 1));
+  });
+
+  it('favours no arm over two rounds, whatever the number of runs', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 20 }), (runs) => {
+        const order = [...roundOrder(['a', 'b'], runs, 1), ...roundOrder(['a', 'b'], runs, 2)];
+        const places = (arm: string) =>
+          order.reduce((sum, one, place) => (one === arm ? sum + (place % (2 * runs)) : sum), 0);
+        expect(places('a')).toBe(places('b'));
+      }),
+    );
   });
 });
