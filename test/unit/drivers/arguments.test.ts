@@ -31,7 +31,7 @@ test('the whole command line of QEMU', () => {
     -object memory-backend-memfd,id=memory,size=2048M,share=on
     -no-reboot
     -kernel /i/vmlinuz
-    -append console=ttyAMA0 root=/dev/nvme0n1 mitigations=off kpti=off
+    -append console=ttyAMA0 root=/dev/nvme0n1 mitigations=off kpti=off norandmaps
     -chardev file,id=serial0,path=/m/serial.log,append=on
     -serial chardev:serial0
     -chardev socket,id=qmp0,path=/r/qmp.sock,server=on,wait=off
