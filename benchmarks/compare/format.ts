@@ -21,9 +21,9 @@ export function formatQuantity(value: number, unit: Measurement['unit']): string
 export const formatSummary = (summary: Summary | null, unit: Measurement['unit']): string =>
   summary === null ? '-' : formatQuantity(summary.median, unit);
 
-/** `±1.2 %`: the median absolute deviation, as a share of the median; empty where there is none to tell. */
+/** `±1.2 %`: the median absolute deviation, as a share of the median; empty where there is none, as with a count. */
 export function formatSpread(summary: Summary | null): string {
-  if (summary === null || summary.runs < 2 || summary.median === 0) return '';
+  if (summary === null || summary.runs < 2 || summary.mad === 0 || summary.median === 0) return '';
   return `±${((100 * summary.mad) / summary.median).toFixed(1)} %`;
 }
 

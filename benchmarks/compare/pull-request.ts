@@ -3,7 +3,7 @@ import { count } from '../../host/cli/format.ts';
 import { markdownTable, markdownText } from '../markdown.ts';
 import type { Outcome } from '../statistics/verdict.ts';
 import { evidenceOf, formatChange, formatInterval, formatSummary, rowTitle, verdictLabel } from './format.ts';
-import type { ComparedRow } from './row.ts';
+import { type ComparedRow, isQuiet } from './row.ts';
 import type { SessionComparison } from './sessions.ts';
 import { describeSession } from './text.ts';
 import { explainVerdict, OUTCOME_WORDS } from './words.ts';
@@ -30,11 +30,12 @@ const SIGNS: Readonly<Record<Outcome, string>> = {
 export function renderPullRequest(comparison: SessionComparison): string {
   const { rows, outcome, outcomes, gate, base, change, geometricMean } = comparison;
   const changed = rows.filter(({ verdict }) => verdict.kind !== 'same' && verdict.kind !== 'inconclusive');
-  const rest = rows.filter((row) => !changed.includes(row));
+  const rest = rows.filter((row) => !changed.includes(row) && !isQuiet(row));
+  const quiet = rows.filter(isQuiet).length;
   const mean =
     geometricMean === null
       ? ''
-      : ` Geometric mean of ${count(geometricMean.benchmarks, 'benchmark')}: ${formatChange(geometricMean.ratio)}.`;
+      : ` Geometric mean of ${count(geometricMean.benchmarks, 'comparison')}: ${formatChange(geometricMean.ratio)}.`;
   const parts = [
     COMMENT_MARKER,
     `### ${SIGNS[outcome]} Benchmarks: ${OUTCOME_WORDS[outcome].toLowerCase()}`,
@@ -42,6 +43,7 @@ export function renderPullRequest(comparison: SessionComparison): string {
     ...section('Not comparable as a whole', comparison.obstacles),
     ...(changed.length === 0 ? ['Nothing changed that is proved.'] : [table(changed), explanations(changed)]),
     ...(rest.length === 0 ? [] : [folded(`${count(rest.length, 'row')} without a proved change`, table(rest))]),
+    ...(quiet === 0 ? [] : [`${count(quiet, 'count')} without a change.`]),
     ...section('New, nothing to compare with', comparison.added),
     ...section('Differs, and was accepted', comparison.accepted),
     `<sub>base ${markdownText(describeSession(base))}; change ${markdownText(describeSession(change))}</sub>`,

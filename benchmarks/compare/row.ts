@@ -137,5 +137,8 @@ function sameExecs({ base, change }: Pair): boolean {
   return before?.least === after?.least && before?.greatest === after?.greatest;
 }
 
+/** A count that did not change: there are many, and one sentence tells of all of them. */
+export const isQuiet = ({ metric, verdict }: ComparedRow): boolean => metric !== 'value' && verdict.kind === 'same';
+
 export const summary = (values: readonly number[]): Summary | null =>
   values.length === 0 ? null : { runs: values.length, median: median(values), mad: medianAbsoluteDeviation(values) };

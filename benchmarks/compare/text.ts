@@ -1,4 +1,5 @@
 /** A comparison of two sessions for the terminal. */
+import { count } from '../../host/cli/format.ts';
 import { PLAIN, type Style } from '../../host/cli/style.ts';
 import { renderTable, wrap } from '../../host/cli/table.ts';
 import type { Outcome } from '../statistics/verdict.ts';
@@ -12,11 +13,11 @@ import {
   rowTitle,
   verdictLabel,
 } from './format.ts';
-import type { ComparedRow } from './row.ts';
+import { type ComparedRow, isQuiet } from './row.ts';
 import type { Gate, SessionComparison, SessionName } from './sessions.ts';
 import { explainVerdict, OUTCOME_WORDS } from './words.ts';
 
-/** A table of all rows, then every row that is neither the same nor faster in words, then the verdict of the gate. */
+/** A table of the rows without counts that are the same, then every row that is neither the same nor faster in words, then the verdict of the gate. */
 export function renderComparison(comparison: SessionComparison, style: Style = PLAIN, width = 120): string {
   const { base, change, obstacles, accepted, added, geometricMean, rows } = comparison;
   const right = (title: string) => ({ title, align: 'right' as const });
@@ -34,13 +35,14 @@ export function renderComparison(comparison: SessionComparison, style: Style = P
       { title: 'VERDICT', paint: (cell) => paintVerdict(cell, style) },
     ],
     [
-      ...rows.map(cells),
+      ...rows.filter((row) => !isQuiet(row)).map(cells),
       ...(geometricMean === null
         ? []
         : [['geometric mean', '', '', '', '', '', formatChange(geometricMean.ratio), '', '', '']]),
     ],
   );
   const doubtful = rows.filter(({ verdict: { kind } }) => kind !== 'same' && kind !== 'faster');
+  const quiet = rows.filter(isQuiet).length;
   const explained = doubtful.map(
     (row) => `  ${wrap(`${rowTitle(row)} ${row.changeArm}: ${explainVerdict(row)}`, width, 2)}\n`,
   );
@@ -49,6 +51,9 @@ export function renderComparison(comparison: SessionComparison, style: Style = P
     `change  ${describeSession(change)}\n`,
     '\n',
     table,
+    ...(quiet === 0
+      ? []
+      : [`\n${count(quiet, 'count')} without a change: programs started, cache entries read and written.\n`]),
     ...(explained.length === 0 ? [] : ['\n', ...explained]),
     ...list('Not comparable as a whole:', obstacles),
     ...list('Differs, and was accepted:', accepted),
