@@ -49,7 +49,10 @@ const FLAGS = [
 const COMPILERS = [
   { command: ['aarch64-linux-gnu-gcc', '-mno-outline-atomics'], works: () => true },
   { command: ['cc'], works: () => process.platform === 'linux' && process.arch === 'arm64' },
-  { command: ['clang', '--target=aarch64-linux-gnu', '-fuse-ld=lld', '-mno-outline-atomics'], works: () => true },
+  {
+    command: ['clang', '--target=aarch64-linux-gnu', '-fuse-ld=lld', '-mno-outline-atomics'],
+    works: () => isInstalled('ld.lld'),
+  },
 ];
 
 /**

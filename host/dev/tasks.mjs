@@ -1,13 +1,17 @@
 // The tasks behind `npm run …`. Each takes the repository's root and the remaining arguments, and gives an exit status.
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { buildAll, watchAll } from './build.mjs';
+import { buildNative, packNative } from './native.mjs';
 
 export const tasks = {
   build: async (root) => {
     await buildAll(root);
     return await node(root, 'typescript/bin/tsc', ['-p', 'host/dev/tsconfig.types.json']);
   },
+  'build:native': (root, rest) => buildNative((words) => node(root, 'node-gyp/bin/node-gyp.js', words), rest),
+  'pack:native': packNative,
   dev: async (root) => {
     await watchAll(root);
     return 0;
@@ -17,6 +21,12 @@ export const tasks = {
   demo: async (root, rest) => {
     await buildAll(root, { install: true });
     return await run(root, process.execPath, [path.join(root, 'dist/demo.js'), ...rest]);
+  },
+  'mac-check': async (root, rest) => {
+    // A Mac seldom has a compiler for the guest's programs; a release brings them.
+    const built = existsSync(path.join(root, 'dist/guest/router'));
+    await buildAll(root, { only: ['host', 'machineHost', 'agent', ...(built ? [] : ['guestPrograms'])] });
+    return await run(root, process.execPath, [path.join(root, 'dist/mac-check.js'), ...rest]);
   },
   'vm:agent': async (root, rest) => {
     await buildAll(root, { only: ['agent', 'guestPrograms'] });

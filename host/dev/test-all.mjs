@@ -34,13 +34,18 @@ export async function testAll(root, rest) {
   return count.failed === 0 && count.passed > 0 ? 0 : 1;
 }
 
-/** Debian package → a program of it: the tests start these on the host, in the guest's stead. */
+/**
+ * Debian package → a program of it, or a file: the tests start these on the host, in the guest's stead, and check the
+ * native addon with clang and gyp.
+ */
 const TEST_PROGRAMS = {
   'busybox-static': 'busybox',
+  clang: 'clang',
   e2fsprogs: 'mkfs.ext4',
   gcc: 'cc',
+  'libgnustep-base-dev': '/usr/include/GNUstep/Foundation/Foundation.h',
   procps: 'ps',
-  'python3-minimal': 'python3',
+  python3: 'python3',
   socat: 'socat',
   'util-linux': 'flock',
 };
@@ -65,6 +70,7 @@ async function ensureHostPackages(root) {
 
 /** sbin may be missing from an ordinary user's PATH. */
 function isInstalled(program) {
+  if (path.isAbsolute(program)) return existsSync(program);
   const folders = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin', '/sbin'];
   return folders.some((folder) => existsSync(path.join(folder, program)));
 }
