@@ -65,13 +65,18 @@ export interface MachineRecord {
 const MIN_CID = 3;
 const MAX_CID = 2 ** 31 - 1;
 
-/** What a machine is given once and keeps. The MAC prefix is QEMU's locally administered 52:54:00. */
-export function newIdentity(): Pick<MachineRecord, 'cid' | 'macAddress' | 'machineIdentifier'> {
+/**
+ * What a machine is given once and keeps. The MAC prefix is QEMU's locally administered 52:54:00. `machineIdentifier`: the
+ * driver's, where it has a form of its own.
+ */
+export function newIdentity(
+  machineIdentifier: string = randomUUID(),
+): Pick<MachineRecord, 'cid' | 'macAddress' | 'machineIdentifier'> {
   const tail = [...randomBytes(3)].map((byte) => byte.toString(16).padStart(2, '0'));
   return {
     cid: randomInt(MIN_CID, MAX_CID),
     macAddress: ['52', '54', '00', ...tail].join(':'),
-    machineIdentifier: randomUUID(),
+    machineIdentifier,
   };
 }
 

@@ -1,7 +1,7 @@
 /** Why a machine stopped, from how its processes ended and what QEMU and the guest's console said last. */
-import { open } from 'node:fs/promises';
 import type { OwnedProcess } from '../../process/owned.ts';
 import type { StopReason } from '../driver.ts';
+import { lastPanic } from '../last-panic.ts';
 import { describeExit } from './failure.ts';
 import type { QmpEvent } from './qmp.ts';
 
@@ -12,9 +12,6 @@ export interface Ending {
   /** QEMU's SHUTDOWN event: `{guest, reason}` with a ShutdownCause of QEMU's qapi/run-state.json. */
   readonly shutdown: QmpEvent | undefined;
 }
-
-/** A panic's report with its call trace fits. */
-const CONSOLE_TAIL_BYTES = 16 * 1024;
 
 export async function stopReason({ process, isQemu, shutdown }: Ending, serialLog: string): Promise<StopReason> {
   if (isQemu && shutdown !== undefined) return await shutdownReason(String(shutdown.data.reason), serialLog);
@@ -43,19 +40,5 @@ async function shutdownReason(cause: string, serialLog: string): Promise<StopRea
       return { kind: 'killed', message: 'Another client of its control socket ended QEMU.' };
     default:
       return { kind: 'crashed', message: `QEMU shut down (${cause}).` };
-  }
-}
-
-/** The kernel's own sentence (kernel/panic.c), from the end of the console's log. */
-async function lastPanic(serialLog: string): Promise<string | null> {
-  const file = await open(serialLog).catch(() => null);
-  if (file === null) return null;
-  try {
-    const { size } = await file.stat();
-    const length = Math.min(size, CONSOLE_TAIL_BYTES);
-    const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length);
-    return /Kernel panic - not syncing: ([^\r\n]{1,200})/.exec(buffer.toString('utf8'))?.[1] ?? null;
-  } finally {
-    await file.close();
   }
 }

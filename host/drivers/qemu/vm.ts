@@ -1,10 +1,10 @@
 /** One virtual machine under QEMU: its states, what may be asked in each, and what its end means. */
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { RosettaVmError } from '../../errors.ts';
 import type { MachinePlan } from '../../plan/plan.ts';
 import type { OwnedProcess } from '../../process/owned.ts';
+import { within } from '../../within.ts';
 import type { StopReason, VirtualMachine, VirtualMachineEvents, VirtualMachineState } from '../driver.ts';
 import type { MachineCommands } from './arguments.ts';
 import { endProcesses, launch, type RunningProcesses } from './launch.ts';
@@ -238,11 +238,4 @@ async function firstEnd(life: Life): Promise<Ending> {
     if (life.qemu.exit !== undefined) process = life.qemu;
   }
   return { process, isQemu: process === life.qemu, shutdown: life.shutdown };
-}
-
-/** Waits for a promise, but not longer than this. */
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  const timer = new AbortController();
-  await Promise.race([promise, sleep(ms, undefined, { signal: timer.signal }).catch(() => {})]);
-  timer.abort();
 }
