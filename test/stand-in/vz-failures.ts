@@ -1,0 +1,24 @@
+/** Failures as the stand-in of the native addon gives them. Texts that are quoted by users are marked with where. */
+import type { VzFailure } from '../../host/drivers/vz/addon.ts';
+
+export function vzFailure(code: number, message: string, subject = '', reason = ''): VzFailure {
+  return { domain: 'VZErrorDomain', code, message, reason, subject };
+}
+
+/** An errno of macOS. */
+export function posixFailure(code: number, message: string, subject = ''): VzFailure {
+  return { domain: 'NSPOSIXErrorDomain', code, message, reason: '', subject };
+}
+
+/** The Error that the addon's functions throw. */
+export function thrown(failure: VzFailure): Error {
+  return Object.assign(new Error(failure.message), { failure: JSON.stringify(failure) });
+}
+
+export const NOT_ENTITLED = vzFailure(
+  2,
+  'Invalid virtual machine configuration. The process doesn’t have the “com.apple.security.virtualization” entitlement.',
+);
+
+/** apple/container#103. */
+export const ROSETTA_NOT_INSTALLED = vzFailure(2, 'Rosetta is not installed.', 'rosetta');
