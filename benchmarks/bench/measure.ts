@@ -59,7 +59,7 @@ export async function measure(
   const { session, error } = await runSession({
     bench: { ...bench, mirror },
     ...{ planned, tier, runs, recorder, clock, prepare: prepareBenchmark },
-    noiseFloors: new Map([...floors].map(([key, { floor }]) => [key, floor])),
+    noiseFloor: (key) => floors.get(key)?.floor ?? null,
   });
   return { session, file, error };
 }

@@ -35,6 +35,9 @@ const MAX_RUNS = 1000;
 export const runsOption = (description: string): Option =>
   new Option('--runs <number>', description).argParser(wholeNumber('--runs', 1, MAX_RUNS));
 
+export const historyOption = (): Option =>
+  new Option('--history <file>', 'history of sessions, fit for git (default: this computer’s own)');
+
 /** May be given more than once; its values may also be one list with commas. */
 function listOption(flags: string, description: string): Option {
   const split = flags.startsWith('--matrix') ? (text: string) => [text] : (text: string) => text.split(',');

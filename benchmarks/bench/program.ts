@@ -5,7 +5,10 @@ import { prepare } from '../../host/cli/program.ts';
 import { version } from '../../host/version.ts';
 import { buildCommand } from './commands/build.ts';
 import { calibrateCommand } from './commands/calibrate.ts';
+import { compareCommand } from './commands/compare.ts';
+import { historyCommand } from './commands/history.ts';
 import { listCommand } from './commands/list.ts';
+import { reportCommand } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
 
 const EPILOGUE = `
@@ -23,8 +26,15 @@ export function createBench(context: CommandContext): Command {
     .description('Measures exec-heavy x86_64 work in a machine of rosetta-vm, and notices when it gets slower.')
     .version(version, '-V, --version', 'print the version')
     .addHelpText('after', EPILOGUE);
-  program.addCommand(runCommand(context), { isDefault: true });
-  for (const make of [listCommand, calibrateCommand, buildCommand]) {
+  for (const make of [
+    runCommand,
+    listCommand,
+    calibrateCommand,
+    compareCommand,
+    historyCommand,
+    reportCommand,
+    buildCommand,
+  ]) {
     program.addCommand(make(context));
   }
   program.helpCommand('help [command]', 'show help');

@@ -1,13 +1,34 @@
-/** What happens to a session when it is over: it is shown. */
+/** What happens to a session when it is over: the history gets it, and people a table and a report. */
 import type { CommandContext } from '../../host/cli/context.ts';
-import { readNoiseFloors } from '../runner/noise-floors.ts';
+import { asRosettaVmError } from '../../host/errors.ts';
+import { writeWhole } from '../../host/files.ts';
+import { appendSession } from '../history/append.ts';
+import { historyFile } from '../runner/bench-folder.ts';
+import { renderReport, reportInput } from './make-report.ts';
 import type { Measured } from './measure.ts';
 import { renderSession } from './session-text.ts';
 
-export async function showSession(context: CommandContext, { session, file }: Measured): Promise<void> {
-  const floors = await readNoiseFloors(context.paths, session.fingerprint);
+/** `history`: file; null: this computer's own. A session is safe in its file, so what fails here is told and is no failure. */
+export async function showSession(
+  context: CommandContext,
+  { session, file }: Measured,
+  history: string | null = null,
+): Promise<void> {
+  const { paths } = context;
+  const past = history ?? historyFile(paths);
   context.endProgress();
+  await appendSession(past, session).catch((error: unknown) => warn(context, 'The history does not have it.', error));
+  const input = await reportInput(session, { paths, history: past, base: null });
+  const report = file.replace(/(\.json)?$/, '.html');
+  await renderReport(input, 'html')
+    .then((text) => writeWhole(report, text, 0o644))
+    .catch((error: unknown) => warn(context, 'There is no report of it.', error));
   if (context.json) return context.printJson([session]);
-  context.print(renderSession(session, (key) => floors.get(key)?.floor ?? null, context.style));
-  context.tell(`The session is in ${file}\n`);
+  context.print(renderSession(input, context.style));
+  context.tell(`The session is in ${file}, its report in ${report}\n`);
+}
+
+function warn(context: CommandContext, what: string, error: unknown): void {
+  const { what: reason, why } = asRosettaVmError(error);
+  context.tell(`${what} ${reason} ${why}\n`);
 }

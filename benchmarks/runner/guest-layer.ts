@@ -15,8 +15,12 @@ const BENCH = `${DATA_DIR}/bench`;
 const RESULTS = '/tmp/rosetta-vm-bench';
 const CGROUP = '/sys/fs/cgroup';
 const SAMPLE_CGROUP = `${CGROUP}/rosetta-vm-bench`;
-/** Messages and the order of names must not depend on who measures. */
-const ENVIRONMENT = { LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' };
+/** Messages and the order of names must not depend on who measures; dpkg wants the folders of the system's programs. */
+const ENVIRONMENT = {
+  LC_ALL: 'C',
+  DEBIAN_FRONTEND: 'noninteractive',
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+};
 const SMALL_LIMIT_MS = 120_000;
 /** Mounts and hyperfine's own start. */
 const OVERHEAD_MS = 60_000;

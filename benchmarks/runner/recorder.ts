@@ -95,10 +95,6 @@ export class Recorder {
     return this.#rejected.some((one) => measurementKey(one) === measurementKey(subject));
   }
 
-  valuesOf(subject: Subject): readonly number[] {
-    return this.#taken.get(measurementKey(subject))?.values ?? [];
-  }
-
   session(state: Session['state'], reason?: string): Session {
     const { head, fingerprint, clockJumpMs } = this.#options;
     const all = [...this.#taken.values()];

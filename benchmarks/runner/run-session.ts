@@ -1,10 +1,11 @@
 /** One session: the chosen benchmarks in their arms, one interleaved sample at a time, in up to as many rounds as the rule has. */
 import { asRosettaVmError } from '../../host/errors.ts';
 import { stage } from '../../host/progress.ts';
-import { measurementKey } from '../compare/comparable.ts';
+import { armComparisons } from '../compare/arms.ts';
+import { comparable, measurementKey } from '../compare/comparable.ts';
 import { roundOrder } from '../schedule.ts';
 import type { Arm, Session } from '../session.ts';
-import { type Comparison, DEFAULT_RULE, type Rule, TIME } from '../statistics/comparison.ts';
+import { DEFAULT_RULE, type Rule } from '../statistics/comparison.ts';
 import { nextRound } from '../statistics/next-round.ts';
 import { type Chosen, keyOf } from '../suites/load.ts';
 import type { Tier } from '../suites/schema.ts';
@@ -31,8 +32,8 @@ export interface SessionOptions {
   readonly runs: number | null;
   readonly recorder: Recorder;
   readonly clock: ClockWatch;
-  /** By `suite/benchmark arm`; from `bench calibrate`. */
-  readonly noiseFloors: ReadonlyMap<string, number>;
+  /** Of a benchmark in an arm (`measurementKey`), from `bench calibrate`; null when it is not known. */
+  readonly noiseFloor: (key: string) => number | null;
   readonly prepare: (bench: Bench, planned: Planned) => Promise<BenchmarkRunner>;
 }
 
@@ -54,8 +55,11 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
     (thrown: unknown) => thrown ?? new Error('The session ended.'),
   );
   await run.dispose();
-  // The first error tells more than that a machine which broke cannot be restored either.
-  await bench.modes.restore().catch(() => {});
+  // Of a machine that broke, the first error tells more.
+  await bench.modes.restore().catch((thrown: unknown) => {
+    const message = `The machine is not as it was: ${asRosettaVmError(thrown).why}`;
+    if (error === null) bench.onProgress({ kind: 'note', message });
+  });
   if (error === null) return { session: await recorder.save('complete'), error };
   const { what, why } = asRosettaVmError(error);
   const reason = `${what} ${why}`.trim();
@@ -81,15 +85,17 @@ class SessionRun {
   }
 
   async measure(): Promise<void> {
-    const { planned, runs, recorder } = this.#options;
+    const { planned, runs, recorder, noiseFloor } = this.#options;
     const rule: Rule = runs === null ? DEFAULT_RULE : { ...DEFAULT_RULE, rounds: 1 };
     await recorder.save('partial', NOT_ENDED);
     let open: readonly Planned[] = planned;
     for (let round = 1; open.length > 0; round += 1) {
       await this.#round(open, round);
-      const next = nextRound(this.#comparisons(), round, rule);
-      const names = next.another ? new Set(next.benchmarks.map((name) => name.split(' ')[0])) : new Set();
-      open = planned.filter(({ chosen }) => names.has(keyOf(chosen)));
+      const comparisons = armComparisons(comparable(recorder.session('partial')), noiseFloor);
+      const next = nextRound(comparisons, round, rule);
+      // A row's key begins with suite and benchmark (compare/row.ts); neither has a blank.
+      const names = next.another ? next.benchmarks.map((key) => key.split(' ').slice(0, 2).join('/')) : [];
+      open = planned.filter(({ chosen }) => names.includes(keyOf(chosen)));
     }
   }
 
@@ -145,33 +151,6 @@ class SessionRun {
       this.#runners.set(planned, null);
       return null;
     }
-  }
-
-  /** Each translated arm against the first one of its benchmark. */
-  #comparisons(): Map<string, Comparison> {
-    const { planned, noiseFloors } = this.#options;
-    const pairs = planned.flatMap((one) => {
-      const runner = this.#runners.get(one);
-      const [base, ...changes] = one.arms.filter(({ native }) => !native).map((arm) => subjectOf(one, arm));
-      if (base === undefined || runner === undefined || runner === null) return [];
-      return changes.map((change) => {
-        const floors = [base, change].flatMap((subject) => noiseFloors.get(measurementKey(subject)) ?? []);
-        const comparison: Comparison = {
-          metric: { ...TIME, better: runner.smallerIsBetter ? 'lower' : 'higher' },
-          base: this.#armOf(base),
-          change: this.#armOf(change),
-          noiseFloor: floors.length === 0 ? null : Math.max(...floors),
-          differences: [],
-        };
-        return [measurementKey(change), comparison] as const;
-      });
-    });
-    return new Map(pairs);
-  }
-
-  #armOf(subject: Subject): Comparison['base'] {
-    const { recorder } = this.#options;
-    return { values: recorder.valuesOf(subject), failed: recorder.isRejected(subject) ? 1 : 0 };
   }
 
   /** What cannot be removed in a machine that is gone went with it, or goes before the next session. */

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Command } from 'commander';
 import type { CommandContext } from '../../../host/cli/context.ts';
 import { jsonOption, wholeNumber } from '../../../host/cli/options.ts';
-import { machineOption, matrixOption, runsOption } from '../options.ts';
+import { historyOption, machineOption, matrixOption, runsOption } from '../options.ts';
 
 interface BuildFlags {
   readonly machine: string;
@@ -15,6 +15,7 @@ interface BuildFlags {
   readonly network?: string;
   readonly limit: number;
   readonly out?: string;
+  readonly history?: string;
 }
 
 const RUNS = 3;
@@ -43,25 +44,30 @@ export function buildCommand(context: CommandContext): Command {
     .addOption(matrixOption())
     .addOption(runsOption('timed builds in each arm').default(RUNS))
     .option('--out <file>', 'file of the session (default: one of its own among the others)')
+    .addOption(historyOption())
     .addOption(machineOption())
     .addOption(jsonOption())
     .action((directory: string, flags: BuildFlags) => build(context, directory, flags));
 }
 
 async function build(context: CommandContext, directory: string, flags: BuildFlags): Promise<void> {
-  const [{ parseMatrix }, { PLAIN_BUILD, parseContext }, { measureBuild }, measuring, { showSession }] =
+  const [{ parseMatrix }, { PLAIN_BUILD, parseContext }, definition, { measureBuild }, measuring, { showSession }] =
     await Promise.all([
       import('../../runner/matrix.ts'),
       import('../../../host/build/request.ts'),
+      import('../../../host/build/context.ts'),
       import('../measure-build.ts'),
       import('../measure.ts'),
       import('../show-session.ts'),
     ]);
-  const folder = parseContext(directory);
+  const folder = await definition.contextFolder(parseContext(directory));
+  const dockerfile = flags.file ?? path.join(folder, 'Dockerfile');
+  // Before a machine is started for it.
+  await definition.readDefinition(folder, dockerfile);
   const request = {
     ...PLAIN_BUILD,
     context: folder,
-    dockerfile: flags.file ?? path.join(folder, 'Dockerfile'),
+    dockerfile,
     buildArguments: flags.buildArg,
     target: flags.target ?? null,
     network: flags.network ?? null,
@@ -77,5 +83,5 @@ async function build(context: CommandContext, directory: string, flags: BuildFla
   });
   measuring.throwUnlessWhole(context, measured);
   context.exitStatus = measuring.exitStatusOf(measured.session);
-  await showSession(context, measured);
+  await showSession(context, measured, flags.history);
 }

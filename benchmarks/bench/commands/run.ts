@@ -5,6 +5,7 @@ import { jsonOption, mirrorOption } from '../../../host/cli/options.ts';
 import {
   benchmarkOption,
   type ChoiceFlags,
+  historyOption,
   machineOption,
   matrixOption,
   runsOption,
@@ -17,6 +18,7 @@ interface RunFlags extends ChoiceFlags {
   readonly matrix: readonly string[];
   readonly runs?: number;
   readonly out?: string;
+  readonly history?: string;
   readonly mirror?: string;
 }
 
@@ -29,6 +31,7 @@ export function runCommand(context: CommandContext): Command {
     .addOption(matrixOption())
     .addOption(runsOption('samples an arm, in one round (default: as the tier has it, in up to four rounds)'))
     .option('--out <file>', 'file of the session (default: one of its own among the others)')
+    .addOption(historyOption())
     .addOption(machineOption())
     .addOption(mirrorOption())
     .addOption(jsonOption())
@@ -50,5 +53,5 @@ async function run(context: CommandContext, flags: RunFlags): Promise<void> {
   });
   throwUnlessWhole(context, measured);
   context.exitStatus = exitStatusOf(measured.session);
-  await showSession(context, measured);
+  await showSession(context, measured, flags.history);
 }

@@ -30,11 +30,11 @@ export interface CommandLine {
   run(args: readonly string[], options: RunOptions): Promise<Outcome>;
 }
 
-/** Bundles the command line once for a test file, as host/dev/build.mjs does for `dist`. */
-export function commandLine(): CommandLine {
+/** Bundles a command line once for a test file, as host/dev/build.mjs does for `dist`. */
+export function commandLine(source = 'host/cli/rosetta-vm.ts'): CommandLine {
   const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
   let folder = '';
-  const program = (): string => path.join(folder, 'rosetta-vm.js');
+  const program = (): string => path.join(folder, 'program.js');
   beforeAll(async () => {
     // Inside the package: the program finds its data files by going up to package.json.
     const cache = path.join(root, 'node_modules/.cache');
@@ -42,7 +42,7 @@ export function commandLine(): CommandLine {
     folder = await mkdtemp(path.join(cache, 'rosetta-vm-cli-'));
     await build({
       absWorkingDir: root,
-      entryPoints: { 'rosetta-vm': 'host/cli/rosetta-vm.ts' },
+      entryPoints: { program: source },
       outdir: folder,
       bundle: true,
       splitting: true,

@@ -1,0 +1,80 @@
+/** `bench history` and `bench history ack` */
+import { Argument, Command } from 'commander';
+import type { CommandContext } from '../../../host/cli/context.ts';
+import { jsonOption } from '../../../host/cli/options.ts';
+import { historyFile } from '../../runner/bench-folder.ts';
+import { historyOption } from '../options.ts';
+
+interface HistoryFlags {
+  readonly history?: string;
+}
+
+interface AckFlags extends HistoryFlags {
+  readonly reason: string;
+  readonly suite?: string;
+  readonly benchmark?: string;
+  readonly arm?: string;
+}
+
+const EXAMPLES = `
+The exit status is 7 while a benchmark is slower than before and nobody has said
+why. Examples:
+  bench history
+  bench history --history bench/history.jsonl --json
+  bench history ack 20261126T120000Z-0a1b2c3d --benchmark gcc-hello --reason "Debian’s gcc 15"`;
+
+export function historyCommand(context: CommandContext): Command {
+  const command = new Command('history')
+    .description('find where benchmarks changed for good, and since which commit')
+    .addOption(historyOption())
+    .addOption(jsonOption())
+    .addHelpText('after', EXAMPLES)
+    .action((flags: HistoryFlags) => history(context, flags));
+  return command.addCommand(
+    new Command('ack')
+      .description('say why a change is no fault')
+      .addArgument(new Argument('<session>', 'id of the first session after the change'))
+      .requiredOption('--reason <text>', 'what people will want to know')
+      .option('--suite <name>', 'of this suite alone')
+      .option('--benchmark <name>', 'of this benchmark alone')
+      .option('--arm <arm>', 'in this arm alone, such as cache=warm,translator=box64')
+      .addOption(historyOption())
+      .action((session: string, _flags: unknown, self: Command) =>
+        acknowledge(context, session, self.optsWithGlobals()),
+      ),
+  );
+}
+
+async function history(context: CommandContext, flags: HistoryFlags): Promise<void> {
+  const [{ readHistory }, { historyReport }, { renderHistory }, { OUTCOME_EXIT_STATUS }] = await Promise.all([
+    import('../../history/read.ts'),
+    import('../../history/changes.ts'),
+    import('../../history/text.ts'),
+    import('../../compare/exit-status.ts'),
+  ]);
+  const report = historyReport(await readHistory(flags.history ?? historyFile(context.paths)));
+  context.exitStatus = OUTCOME_EXIT_STATUS[report.outcome];
+  if (context.json) return context.printJson([report]);
+  context.print(renderHistory(report, context.style));
+}
+
+/** Throws `E_NOT_FOUND` for a session that the history does not have: the acknowledgement would quiet nothing. */
+async function acknowledge(context: CommandContext, session: string, flags: AckFlags): Promise<void> {
+  const [{ readHistory }, { appendAck }, { RosettaVmError }] = await Promise.all([
+    import('../../history/read.ts'),
+    import('../../history/append.ts'),
+    import('../../../host/errors.ts'),
+  ]);
+  const file = flags.history ?? historyFile(context.paths);
+  const { results } = await readHistory(file);
+  if (!results.some((line) => line.session === session)) {
+    throw new RosettaVmError('E_NOT_FOUND', {
+      what: `The history has no session ${JSON.stringify(session)}.`,
+      why: `${file} was looked through.`,
+      fix: '`bench history` names the session of each change.',
+      facts: { session, file },
+    });
+  }
+  const { reason, suite, benchmark, arm } = flags;
+  await appendAck(file, { date: new Date().toISOString(), session, reason, suite, benchmark, arm });
+}

@@ -1,0 +1,48 @@
+/** `bench report` */
+import path from 'node:path';
+import { Argument, Command, Option } from 'commander';
+import type { CommandContext } from '../../../host/cli/context.ts';
+import { jsonOption } from '../../../host/cli/options.ts';
+import { historyFile, sessionsFolder } from '../../runner/bench-folder.ts';
+import { historyOption } from '../options.ts';
+
+interface ReportFlags {
+  readonly base?: string;
+  readonly format: 'html' | 'markdown' | 'json' | 'readme';
+  readonly out?: string;
+  readonly history?: string;
+}
+
+export function reportCommand(context: CommandContext): Command {
+  return new Command('report')
+    .description('make a report of a session: HTML, Markdown or JSON')
+    .addArgument(new Argument('[session]', 'file of a session (default: the newest of this computer)'))
+    .option('--base <session>', 'session to compare with: a file, an id or a commit')
+    .addOption(
+      new Option('--format <format>', 'readme is the table alone')
+        .choices(['html', 'markdown', 'json', 'readme'])
+        .default('html'),
+    )
+    .option('-o, --out <file>', 'where to (default: standard output; of HTML report.html)')
+    .addOption(historyOption())
+    .addOption(jsonOption())
+    .action((session: string | undefined, flags: ReportFlags) => report(context, session, flags));
+}
+
+async function report(context: CommandContext, named: string | undefined, flags: ReportFlags): Promise<void> {
+  const [{ newestSession, readSession }, { reportInput, renderReport }, { writeWhole }] = await Promise.all([
+    import('../../session-file.ts'),
+    import('../make-report.ts'),
+    import('../../../host/files.ts'),
+  ]);
+  const { paths } = context;
+  const session = await readSession(named ?? (await newestSession(sessionsFolder(paths))));
+  const history = flags.history ?? historyFile(paths);
+  const input = await reportInput(session, { paths, history, base: flags.base ?? null });
+  const format = context.json ? 'json' : flags.format;
+  const text = await renderReport(input, format);
+  const out = flags.out ?? (format === 'html' ? 'report.html' : undefined);
+  if (out === undefined) return context.print(text);
+  await writeWhole(path.resolve(out), text, 0o644);
+  context.hint(`The report is in ${out}`);
+}

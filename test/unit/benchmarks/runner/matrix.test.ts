@@ -1,0 +1,56 @@
+import { describe, expect, test } from 'vitest';
+import { armsOf, DEFAULT_MATRIX, parseMatrix } from '../../../../benchmarks/runner/matrix.ts';
+import { armName } from '../../../../benchmarks/session.ts';
+import { loadSuites } from '../../../../benchmarks/suites/load.ts';
+import type { Benchmark } from '../../../../benchmarks/suites/schema.ts';
+
+const MACHINE = { translator: 'box64', disk: 'nvme' } as const;
+
+async function benchmark(kind: Benchmark['kind']): Promise<Benchmark> {
+  const all = (await loadSuites()).flatMap(({ benchmarks }) => benchmarks);
+  return all.find((one) => one.kind === kind) as Benchmark;
+}
+
+const names = async (kind: Benchmark['kind'], texts: readonly string[]): Promise<string[]> =>
+  armsOf(await benchmark(kind), parseMatrix(texts), MACHINE).map(armName);
+
+describe('--matrix', () => {
+  test('without it, the cache is off and warm, beside the native limit', async () => {
+    expect(parseMatrix([])).toBe(DEFAULT_MATRIX);
+    expect(await names('command', [])).toEqual(['cache=off,translator=box64', 'cache=warm,translator=box64', 'native']);
+  });
+
+  test('dimensions are multiplied, and qemu-user is not measured with a cache that it does not have', async () => {
+    expect(await names('command', ['cache=off,cold,warm', 'translator=box64,qemu'])).toEqual([
+      'cache=off,translator=box64',
+      'cache=cold,translator=box64',
+      'cache=warm,translator=box64',
+      'cache=off,translator=qemu',
+      'native',
+    ]);
+  });
+
+  test('what no translator touches has no arm of one', async () => {
+    expect(await names('fio', ['translator=box64,qemu'])).toEqual(['disk=nvme']);
+    expect(await names('boot', [])).toEqual(['start=cold', 'native']);
+    expect(await names('channel', [])).toEqual(['channel=agent']);
+  });
+
+  test('a disk that the machine does not have is refused with the reason', async () => {
+    await expect(names('fio', ['disk=nvme,virtio'])).rejects.toMatchObject({
+      code: 'E_USAGE',
+      why: expect.stringContaining('nvme'),
+    });
+    expect(await names('fio', ['disk=nvme'])).toEqual(['disk=nvme']);
+  });
+
+  test.each([
+    ['cahce=off', 'Did you mean "cache"?'],
+    ['cache=wram', 'Did you mean "warm"?'],
+    ['cache', expect.any(String)],
+    ['cache=', expect.any(String)],
+    ['', expect.any(String)],
+  ])('%j is refused', (text, fix) => {
+    expect(() => parseMatrix([text])).toThrow(expect.objectContaining({ code: 'E_USAGE', fix }));
+  });
+});

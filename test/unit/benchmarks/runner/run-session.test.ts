@@ -1,0 +1,218 @@
+/** A whole session with benchmarks that only pretend to work: the order, the rounds, and what ends it. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Bench, BenchmarkRunner, Sample } from '../../../../benchmarks/runner/benchmark-runner.ts';
+import { ClockWatch } from '../../../../benchmarks/runner/clock.ts';
+import { Recorder } from '../../../../benchmarks/runner/recorder.ts';
+import { type Planned, runSession, type SessionResult } from '../../../../benchmarks/runner/run-session.ts';
+import { type Arm, armName, type Session, sessionSchema } from '../../../../benchmarks/session.ts';
+import { parseSuite } from '../../../../benchmarks/suites/schema.ts';
+import { RosettaVmError } from '../../../../host/errors.ts';
+import { ignoreProgress } from '../../../../host/progress.ts';
+import { fingerprint, NATIVE, OFF, timed, WARM } from './samples.ts';
+
+const suite = parseSuite(
+  {
+    suite: 'exec',
+    title: 'Programs',
+    trees: { small: ['coreutils'] },
+    benchmarks: ['one', 'two'].map((id) => ({
+      ...{ id, kind: 'command', title: id, tier: 'quick', tree: 'small', command: ['/bin/true'], limitSeconds: 10 },
+    })),
+  },
+  'exec.yaml',
+);
+
+type Behaviour = (arm: Arm, count: number) => Sample | Promise<Sample>;
+
+const seconds = (value: number, product = 'ab'.repeat(32)): Sample => ({
+  ...{ value, product, counts: { execs: 1 } },
+  timed: timed(value),
+});
+
+const failure = (code: 'E_EXEC' | 'E_VM_FAILED' | 'E_ABORTED' | 'E_NETWORK'): RosettaVmError =>
+  new RosettaVmError(code, { what: 'It failed.', why: 'The test wants it.', fix: '' });
+
+interface Run extends SessionResult {
+  /** Arms in the order of their samples, warm-ups too. */
+  readonly order: readonly string[];
+  /** Null when it was never written. */
+  readonly file: Session | null;
+  readonly restored: boolean;
+  readonly disposed: number;
+}
+
+interface Setting {
+  readonly arms?: readonly Arm[];
+  readonly runs?: number | null;
+  readonly warmUps?: number;
+  readonly alive?: () => Promise<unknown>;
+  readonly prepare?: () => Promise<void>;
+  readonly write?: (file: string, content: string) => Promise<void>;
+}
+
+async function run(behaviour: Behaviour, setting: Setting = {}): Promise<Run> {
+  const { arms = [OFF, WARM, NATIVE], runs = 1, warmUps = 0, write } = setting;
+  const folder = await mkdtemp(path.join(tmpdir(), 'rvm-bench-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const file = path.join(folder, 'session.json');
+  const order: string[] = [];
+  let restored = false;
+  let disposed = 0;
+  const bench = {
+    agent: { health: setting.alive ?? (() => Promise.resolve()) },
+    modes: {
+      restore: async () => {
+        restored = true;
+      },
+    },
+    signal: new AbortController().signal,
+    onProgress: ignoreProgress,
+  } as unknown as Bench;
+  const clock = new ClockWatch();
+  const recorder = new Recorder({
+    head: { id: 'an-id', date: '2026-11-26T12:00:00.000Z', version: '0.1.0', commit: null, tier: 'quick' },
+    ...{ file, fingerprint: () => fingerprint, clockJumpMs: () => clock.longestMs },
+    ...(write === undefined ? {} : { write }),
+  });
+  const prepare = async ({ chosen }: Planned): Promise<BenchmarkRunner> => {
+    await setting.prepare?.();
+    const counts = new Map<string, number>();
+    return {
+      ...{ unit: 'seconds', smallerIsBetter: true, warmUps },
+      sample: async (arm) => {
+        const name = `${chosen.benchmark.id} ${armName(arm)}`;
+        order.push(name);
+        counts.set(name, (counts.get(name) ?? 0) + 1);
+        return await behaviour(arm, counts.get(name) ?? 0);
+      },
+      dispose: async () => {
+        disposed += 1;
+      },
+    };
+  };
+  const planned = suite.benchmarks.map((benchmark) => ({ chosen: { suite, benchmark }, arms }));
+  const result = await runSession({
+    ...{ bench, planned, tier: 'quick', runs, recorder, clock, noiseFloor: () => null },
+    prepare: (_bench, one) => prepare(one),
+  });
+  const text = await readFile(file, 'utf8').catch(() => null);
+  return { ...result, order, restored, disposed, file: text === null ? null : sessionSchema.parse(JSON.parse(text)) };
+}
+
+describe('a session', () => {
+  test('is complete, in its file as it is answered, and leaves the machine as it was', async () => {
+    const { session, file, error, restored, disposed } = await run(() => seconds(1));
+    expect(error).toBeNull();
+    expect(session.state).toBe('complete');
+    expect(file).toEqual(session);
+    expect({ restored, disposed }).toEqual({ restored: true, disposed: 2 });
+    expect(session.results.map(({ parameters }) => parameters)).toContainEqual({
+      ...{ suite: 'exec', benchmark: 'one', cache: 'warm', translator: 'box64' },
+    });
+  });
+
+  test('samples are interleaved, forwards and backwards in turn, after one untimed run of each', async () => {
+    const { order } = await run(() => seconds(1), { runs: 2, warmUps: 1, arms: [OFF, WARM] });
+    const [off, warm] = [`one ${armName(OFF)}`, `one ${armName(WARM)}`];
+    expect(order.slice(0, 6)).toEqual([off, warm, off, warm, warm, off]);
+  });
+
+  test('arms that clearly differ need no more than the rounds that prove it', async () => {
+    let count = 0;
+    const noisy: Behaviour = ({ dimensions }) => {
+      count += 1;
+      return seconds((dimensions.cache === 'off' ? 2 : 1) * (1 + (count % 7) / 1000));
+    };
+    const { session } = await run(noisy, { runs: null, arms: [OFF, WARM] });
+    const rounds = session.measurements.flatMap((one) => one.rounds);
+    expect(Math.max(...rounds)).toBe(2);
+  });
+
+  test('arms that nobody can tell apart are measured in four rounds and no more', async () => {
+    // A spread of 60 %, without a difference between the arms.
+    const wild: Behaviour = (_arm, count) => seconds(1 + 0.6 * ((count * 7) % 5));
+    const { session } = await run(wild, { runs: null, arms: [OFF, WARM] });
+    expect(session.measurements.map(({ rounds }) => Math.max(...rounds))).toEqual([4, 4, 4, 4]);
+    expect(session.measurements[0]?.values).toHaveLength(20);
+  });
+});
+
+describe('what does not count', () => {
+  test('an arm that fails is broken, told, not tried again, and hurts no other', async () => {
+    const { session, error, order } = await run(
+      ({ dimensions }) => {
+        if (dimensions.cache === 'warm') throw failure('E_EXEC');
+        return seconds(1);
+      },
+      { runs: 3 },
+    );
+    expect(error).toBeNull();
+    expect(session.rejected.map(({ benchmark, arm }) => `${benchmark} ${armName(arm)}`)).toEqual([
+      `one ${armName(WARM)}`,
+      `two ${armName(WARM)}`,
+    ]);
+    expect(order.filter((one) => one === `one ${armName(WARM)}`)).toHaveLength(1);
+    expect(session.measurements.map(({ arm }) => armName(arm))).not.toContain(armName(WARM));
+  });
+
+  test('another product than the first one of the same architecture', async () => {
+    const { session } = await run((arm) =>
+      seconds(1, arm.native ? 'cd'.repeat(32) : arm.dimensions.cache === 'warm' ? 'ef'.repeat(32) : 'ab'.repeat(32)),
+    );
+    expect(session.rejected.map(({ arm, reason }) => [armName(arm), reason])).toEqual([
+      [armName(WARM), expect.stringContaining('something else')],
+      [armName(WARM), expect.stringContaining('something else')],
+    ]);
+  });
+
+  test('a benchmark that cannot be prepared, in all of its arms', async () => {
+    const { session, error } = await run(() => seconds(1), { prepare: () => Promise.reject(failure('E_NETWORK')) });
+    expect(error).toBeNull();
+    expect(session.measurements).toEqual([]);
+    expect(session.rejected).toHaveLength(6);
+  });
+});
+
+describe('what ends a session early', () => {
+  const afterOne =
+    (thrown: RosettaVmError): Behaviour =>
+    (_arm, count) => {
+      if (count > 1) throw thrown;
+      return seconds(1);
+    };
+
+  test.each(['E_VM_FAILED', 'E_ABORTED'] as const)('%s keeps what was measured, marked partial', async (code) => {
+    const { session, file, error, restored, disposed } = await run(afterOne(failure(code)), { runs: 2 });
+    expect(error).toMatchObject({ code });
+    expect(file).toEqual(session);
+    expect(file).toMatchObject({ state: 'partial', reason: 'It failed. The test wants it.' });
+    expect(file?.measurements).toHaveLength(3);
+    expect(file?.rejected).toEqual([]);
+    expect({ restored, disposed }).toEqual({ restored: true, disposed: 1 });
+  });
+
+  test('a program that failed because its machine went away is no broken arm', async () => {
+    const alive = () => Promise.reject(failure('E_VM_FAILED'));
+    const { session, error } = await run(afterOne(failure('E_EXEC')), { runs: 2, alive });
+    expect(error).toMatchObject({ code: 'E_VM_FAILED' });
+    expect(session.rejected).toEqual([]);
+  });
+
+  test('a full disk: the file stays as it was after the last benchmark', async () => {
+    const written: string[] = [];
+    const { error, session } = await run(() => seconds(1), {
+      write: async (_file, content) => {
+        if (written.length === 2) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+        written.push(content);
+      },
+    });
+    expect(error).toMatchObject({ code: 'ENOSPC' });
+    expect(session.state).toBe('partial');
+    const last = sessionSchema.parse(JSON.parse(written.at(-1) ?? ''));
+    expect(last.state).toBe('partial');
+    expect(last.measurements.map(({ benchmark }) => benchmark)).toEqual(['one', 'one', 'one']);
+  });
+});
