@@ -30,9 +30,13 @@ export function hodgesLehmannRatio(
   confidence: number,
 ): RatioEstimate {
   const bases = first.map(Math.log);
-  const logs = second.map(Math.log);
   // A typed array sorts by number, and several times faster than a list with a comparison.
-  const shifts = Float64Array.from(logs.flatMap((log) => bases.map((base) => log - base))).sort();
+  const shifts = new Float64Array(first.length * second.length);
+  for (const [row, value] of second.entries()) {
+    const log = Math.log(value);
+    for (const [column, base] of bases.entries()) shifts[row * bases.length + column] = log - base;
+  }
+  shifts.sort();
   const { place, reached } = bound(first.length, second.length, 1 - confidence);
   return {
     ratio: Math.exp(medianOfSorted(shifts)),
