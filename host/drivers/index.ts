@@ -4,16 +4,24 @@ import { RosettaVmError } from '../errors.ts';
 import type { StatePaths } from '../paths.ts';
 import type { Driver } from './driver.ts';
 
-/** Throws `E_HOST_UNSUPPORTED` where there is no driver for this system. */
-export async function hostDriver(paths: StatePaths): Promise<Driver> {
-  if (platform() === 'linux') {
+/** Throws `E_HOST_UNSUPPORTED` where there is no driver for this system. Loads only the one that is wanted. */
+export async function hostDriver(paths: StatePaths, system: NodeJS.Platform = platform()): Promise<Driver> {
+  if (system === 'linux') {
     const { qemuDriver } = await import('./qemu/driver.ts');
     return qemuDriver({ toolsDirectory: paths.tools });
   }
+  if (system === 'darwin') {
+    const [{ vzDriver }, { withMacHost }, { addonFile, loadAddon }] = await Promise.all([
+      import('./vz/driver.ts'),
+      import('./vz/mac-host.ts'),
+      import('./vz/load-addon.ts'),
+    ]);
+    return withMacHost(vzDriver({ loadAddon }), { loadAddon, addonFile, hosts: paths.hosts });
+  }
   throw new RosettaVmError('E_HOST_UNSUPPORTED', {
-    what: `There is no driver for ${platform()} in this version.`,
-    why: 'The Virtualization.framework driver for Macs is not finished; the QEMU driver needs Linux.',
-    fix: 'Use a Linux host (arm64 with KVM, or x86_64 with emulation).',
-    facts: { platform: platform() },
+    what: `There is no driver for ${system}.`,
+    why: 'Machines need Virtualization.framework (macOS on Apple silicon) or QEMU on Linux.',
+    fix: 'Use a Mac with Apple silicon, or Linux (arm64 with KVM, or x86_64 with emulation).',
+    facts: { platform: system },
   });
 }

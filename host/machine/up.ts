@@ -63,7 +63,7 @@ export async function bringUp(
     }
     const hadData = (await occupiedBytes(folder.dataDisk)) > 0;
     try {
-      await start(paths, driver, folder, recordFor(name, spec, before), options);
+      await start(paths, driver, folder, await recordFor(driver, name, spec, before), options);
     } catch (error) {
       await undo(folder, before, hadData);
       throw error;
@@ -125,14 +125,20 @@ export async function dryRun(paths: StatePaths, driver: Driver, name: string, sp
     throw error;
   });
   if (existing !== null) checkKernel(spec, hostFacts(), existing.kernelVersion);
-  const draft = recordFor(name, spec, await readRecord(folder));
+  const draft = await recordFor(driver, name, spec, await readRecord(folder));
   const plan = await planFor(paths, folder, draft, existing ?? imageToCome(paths));
   return { plan, commands: await driver.explain(plan), imageExists: existing !== null };
 }
 
-function recordFor(name: string, spec: MachineSpec, before: MachineRecord | null): Draft {
+async function recordFor(
+  driver: Driver,
+  name: string,
+  spec: MachineSpec,
+  before: MachineRecord | null,
+): Promise<Draft> {
   if (before !== null) return { ...before, spec };
-  return { schemaVersion: 1, name, createdAt: Date.now(), spec, ...newIdentity() };
+  const identity = newIdentity(await driver.newMachineIdentifier?.());
+  return { schemaVersion: 1, name, createdAt: Date.now(), spec, ...identity };
 }
 
 /** Loaded late: it is large, and most commands need none of it. */
