@@ -29,6 +29,12 @@ describe('the agent', () => {
     });
   });
 
+  it('does not look for Apple’s translator in a machine that was started without it', async () => {
+    const { body } = await ask(socket, 'PUT', '/v1/translator', { name: 'rosetta' });
+    expect(body).toMatchObject({ error: { code: 'E_STATE', fix: expect.stringContaining('translator: rosetta') } });
+    await ask(socket, 'PUT', '/v1/translator', { name: 'box64' });
+  });
+
   it('says on the console that it listens', async () => {
     expect(await readFile(guest.settings.console, 'utf8')).toBe(`${AGENT_LISTENS}\n`);
   });
