@@ -6,7 +6,7 @@ import { evidenceOf, formatChange, formatInterval, formatSummary, rowTitle, verd
 import { type ComparedRow, isQuiet } from './row.ts';
 import type { SessionComparison } from './sessions.ts';
 import { describeSession } from './text.ts';
-import { explainVerdict, OUTCOME_WORDS } from './words.ts';
+import { explainVerdict, needsWords, OUTCOME_WORDS } from './words.ts';
 
 /** First line of the comment: by it the action finds the comment to replace. */
 export const COMMENT_MARKER = '<!-- rosetta-vm bench -->';
@@ -41,7 +41,9 @@ export function renderPullRequest(comparison: SessionComparison): string {
     `### ${SIGNS[outcome]} Benchmarks: ${OUTCOME_WORDS[outcome].toLowerCase()}`,
     `Gate: ${gate}. Counts: ${OUTCOME_WORDS[outcomes.counts].toLowerCase()}. Time: ${OUTCOME_WORDS[outcomes.time].toLowerCase()}.${mean}`,
     ...section('Not comparable as a whole', comparison.obstacles),
-    ...(changed.length === 0 ? ['Nothing changed that is proved.'] : [table(changed), explanations(changed)]),
+    ...(changed.length === 0
+      ? ['Nothing changed that is proved.']
+      : [table(changed), ...explanations(changed.filter((row) => needsWords(row, comparison.obstacles)))]),
     ...(rest.length === 0 ? [] : [folded(`${count(rest.length, 'row')} without a proved change`, table(rest))]),
     ...(quiet === 0 ? [] : [`${count(quiet, 'count')} without a change.`]),
     ...section('New, nothing to compare with', comparison.added),
@@ -81,11 +83,11 @@ function table(rows: readonly ComparedRow[]): string {
   return `${markdownTable(titles, cells, 3)}${left > 0 ? `\n\n… and ${left} more` : ''}`;
 }
 
-function explanations(rows: readonly ComparedRow[]): string {
-  return folded(
-    'Why',
-    shown(rows, (row) => `- ${markdownText(`${rowTitle(row)} ${row.changeArm}: ${explainVerdict(row)}`)}`),
-  );
+function explanations(rows: readonly ComparedRow[]): string[] {
+  if (rows.length === 0) return [];
+  const explain = (row: ComparedRow) =>
+    `- ${markdownText(`${rowTitle(row)} ${row.changeArm}: ${explainVerdict(row)}`)}`;
+  return [folded('Why', shown(rows, explain))];
 }
 
 const folded = (title: string, text: string): string => `<details><summary>${title}</summary>\n\n${text}\n\n</details>`;

@@ -89,6 +89,10 @@ function explainDefect({ arm, because }: Extract<Verdict, { kind: 'broken' }>): 
   }
 }
 
+/** Whether a row needs words of its own: not when the sessions as a whole differ, which is told once. */
+export const needsWords = ({ verdict }: ComparedRow, obstacles: readonly string[]): boolean =>
+  verdict.kind !== 'not-comparable' || verdict.differences.some((one) => !obstacles.includes(one));
+
 /** What a gate says, for people. */
 export const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = {
   ok: 'No regression',

@@ -17,7 +17,7 @@ import {
 } from '../compare/format.ts';
 import { type ComparedRow, isQuiet, summary } from '../compare/row.ts';
 import { describeSession } from '../compare/text.ts';
-import { explainVerdict, OUTCOME_WORDS } from '../compare/words.ts';
+import { explainVerdict, needsWords, OUTCOME_WORDS } from '../compare/words.ts';
 import { commitRange, type HistoryReport, type Series } from '../history/changes.ts';
 import { leftOutLines } from '../history/text.ts';
 import { armName } from '../session.ts';
@@ -217,7 +217,9 @@ function describeStep({ unit }: Series, { before, after, ratio, firstAfter }: Se
 
 export function wordsSection({ arms, comparison, label }: ReportView): Html | null {
   const entries = [
-    ...(comparison?.rows ?? []).filter((row) => !isQuiet(row)).map((row) => ({ row, against: 'the earlier session' })),
+    ...(comparison?.rows ?? [])
+      .filter((row) => !isQuiet(row) && needsWords(row, comparison?.obstacles ?? []))
+      .map((row) => ({ row, against: 'the earlier session' })),
     ...arms.rows.map((row) => ({ row, against: label(row.baseArm).label })),
   ];
   if (entries.length === 0) return null;

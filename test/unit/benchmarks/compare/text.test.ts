@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { comparable } from '../../../../benchmarks/compare/comparable.ts';
+import {
+  formatChange,
+  formatFactor,
+  formatP,
+  formatQuantity,
+  formatSpread,
+} from '../../../../benchmarks/compare/format.ts';
+import { COMMENT_MARKER, renderPullRequest } from '../../../../benchmarks/compare/pull-request.ts';
+import { compareSessions } from '../../../../benchmarks/compare/sessions.ts';
+import { renderComparison } from '../../../../benchmarks/compare/text.ts';
+import type { Session } from '../../../../benchmarks/session.ts';
+import { fingerprint, makeSession, OFF, WARM } from '../session-fixtures.ts';
+
+const base = makeSession({ id: 'base', seed: 7 });
+const change = makeSession({
+  id: 'change',
+  seed: 8,
+  factor: (name, arm) => (name === 'compile/gcc-hello' && arm === WARM ? 1.12 : 1),
+});
+const compare = (to: Session, from = base) => compareSessions(comparable(from), comparable(to));
+
+describe('a comparison in text', () => {
+  const text = renderComparison(compare(change));
+
+  it('has a row for each benchmark and arm, and the counts in one sentence', () => {
+    expect(text.split('\n').filter((line) => line.startsWith('exec/perl-start '))).toHaveLength(4);
+    expect(text).toMatch(/compile\/gcc-hello +cache=warm,translator=box64 .* slower\n/);
+    expect(text).toMatch(/54 counts without a change/);
+  });
+
+  it('explains what is worse, and ends with the verdict', () => {
+    expect(text).toMatch(/compile\/gcc-hello cache=warm,translator=box64: The time changed by \+1\d %/);
+    expect(text.trimEnd().split('\n').at(-1)).toBe(
+      'Regression by time and counts (time: regression; counts: no regression)',
+    );
+  });
+
+  it('says in what machines differ', () => {
+    const other = makeSession({}, { fingerprint: { ...fingerprint, disk: 'virtio' } });
+    expect(renderComparison(compare(other))).toContain('Not comparable as a whole:\n  disk: nvme, virtio\n');
+  });
+});
+
+describe('a comment on a pull request', () => {
+  it('shows what changed first and folds the rest', () => {
+    const text = renderPullRequest(compare(change));
+    expect(text.startsWith(`${COMMENT_MARKER}\n`)).toBe(true);
+    expect(text.indexOf('**slower**')).toBeLessThan(text.indexOf('<details>'));
+    expect(text).toMatch(/<summary>23 rows without a proved change<\/summary>/);
+    expect(text.match(/<details>/g)?.length).toBe(text.match(/<\/details>/g)?.length);
+  });
+
+  it('lets nothing out of a benchmark’s name', () => {
+    const name = 'build/RUN echo "|</details><img src=x> @team [a](https://example.org) `x`';
+    const one = makeSession({ benchmarks: [name], arms: [OFF], seed: 3 });
+    const slow = makeSession({ benchmarks: [name], arms: [OFF], seed: 4, factor: () => 2 });
+    const text = renderPullRequest(compare(slow, one));
+    expect(text).not.toMatch(/<img|@team|\]\(https|https:\/\//);
+    expect(text.match(/<\/details>/g)?.length).toBe(text.match(/<details>/g)?.length);
+  });
+
+  it('stays below what a comment may have', () => {
+    const names = Array.from({ length: 600 }, (_, index) => `suite/${'long'.repeat(30)}-${index}`);
+    const one = makeSession({ benchmarks: names, arms: [OFF], runs: 5 });
+    const slow = makeSession({ benchmarks: names, arms: [OFF], runs: 5 }, { fingerprint: { ...fingerprint, cpus: 8 } });
+    const text = renderPullRequest(compare(slow, one));
+    expect(text.length).toBeLessThan(65_536);
+    expect(/^… and 2300 more$/m.test(text)).toBe(true);
+    expect(text.length).toBeGreaterThan(10_000);
+  });
+});
+
+describe('numbers', () => {
+  it('have three digits that count', () => {
+    expect([0.0123, 0.5, 3.974, 48.21, 170.24].map((value) => formatQuantity(value, 'seconds'))).toEqual([
+      '12.3 ms',
+      '500 ms',
+      '3.97 s',
+      '48.2 s',
+      '170 s',
+    ]);
+    expect(formatQuantity(3 * 2 ** 20, 'bytes-per-second')).toBe('3 MiB/s');
+    expect(formatQuantity(7, 'count')).toBe('7');
+    expect(formatQuantity(0, 'seconds')).toBe('0 ms');
+  });
+
+  it('tell changes with their sign, and factors of costs as gains', () => {
+    expect([1.052, 0.36, 1, 1.0001, null].map(formatChange)).toEqual(['+5.2 %', '−64 %', '±0.0 %', '±0.0 %', '-']);
+    expect(formatFactor(0.356)).toBe('2.81×');
+    expect(formatP(0.00001)).toBe('< 0.0001');
+  });
+
+  it('tell no spread where there is none', () => {
+    expect(formatSpread({ runs: 1, median: 2, mad: 0 })).toBe('');
+    expect(formatSpread({ runs: 5, median: 2, mad: 0.03 })).toBe('±1.5 %');
+    expect(formatSpread(null)).toBe('');
+  });
+});

@@ -1,0 +1,260 @@
+import { appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { comparable } from '../../../../benchmarks/compare/comparable.ts';
+import { compareSessions } from '../../../../benchmarks/compare/sessions.ts';
+import { appendAck, appendSession } from '../../../../benchmarks/history/append.ts';
+import { commitRange, historyReport } from '../../../../benchmarks/history/changes.ts';
+import { MAX_LINE_BYTES } from '../../../../benchmarks/history/format.ts';
+import { parseHistory, readHistory, sessionOfCommit, sessionsOf } from '../../../../benchmarks/history/read.ts';
+import { renderHistory } from '../../../../benchmarks/history/text.ts';
+import type { Session } from '../../../../benchmarks/session.ts';
+import { commitOf, makeHistory, makeSession, NATIVE, OFF, WARM } from '../session-fixtures.ts';
+
+let folder: string;
+let file: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'rvm-'));
+  file = path.join(folder, 'history.jsonl');
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const small = (id: string, changes: Partial<Session> = {}) =>
+  makeSession({ id, benchmarks: ['exec/sh-true'], arms: [OFF, WARM] }, changes);
+const lines = async () => (await readFile(file, 'utf8')).split('\n').filter(Boolean);
+
+describe('writing a history', () => {
+  it('has a line for each benchmark and arm, and one for the machine, once', async () => {
+    expect(await appendSession(file, small('one'))).toBe(3);
+    expect(await appendSession(file, small('two'))).toBe(2);
+    const kinds = (await lines()).map((line) => JSON.parse(line).line);
+    expect(kinds).toEqual(['fingerprint', 'result', 'result', 'result', 'result']);
+  });
+
+  it('leaves no other file beside it', async () => {
+    await appendSession(file, small('one'));
+    expect(await readdir(folder)).toEqual(['history.jsonl']);
+  });
+
+  it('writes a session once, however often it is given', async () => {
+    await appendSession(file, small('one'));
+    expect(await appendSession(file, small('one'))).toBe(0);
+    expect(await lines()).toHaveLength(3);
+  });
+
+  it('keeps whole lines when several write at the same time', async () => {
+    const ids = ['a', 'b', 'c', 'd', 'e', 'f'];
+    await Promise.all(ids.map((id) => appendSession(file, small(id))));
+    const { results, skippedCount, fingerprints } = await readHistory(file);
+    expect([...new Set(results.map(({ session }) => session))].sort()).toEqual(ids);
+    expect({ skippedCount, machines: fingerprints.size, lines: (await lines()).length }).toEqual({
+      skippedCount: 0,
+      machines: 1,
+      lines: 13,
+    });
+  });
+
+  it('goes on after a line that a crash has cut short', async () => {
+    await appendSession(file, small('one'));
+    const { size } = await stat(file);
+    await truncate(file, size - 20);
+    await appendSession(file, small('two'));
+    const { results, skipped } = await readHistory(file);
+    expect(results.map(({ session }) => session)).toEqual(['one', 'two', 'two']);
+    expect(skipped).toEqual([{ line: 3, why: expect.stringContaining('cut short') }]);
+  });
+
+  it('only ever appends', async () => {
+    await writeFile(file, 'somebody’s own line\n');
+    await appendSession(file, small('one'));
+    await appendAck(file, { date: '2026-11-25T00:00:00Z', session: 'one', reason: 'a new compiler' });
+    expect(await readFile(file, 'utf8')).toMatch(/^somebody’s own line\n/);
+  });
+
+  it('keeps an arm in which every sample failed', async () => {
+    const place = { suite: 'exec', benchmark: 'sh-true', arm: NATIVE };
+    await appendSession(file, small('one', { rejected: [{ ...place, reason: 'exit status 1' }] }));
+    const { results } = await readHistory(file);
+    expect(results.find(({ arm }) => arm.native)).toMatchObject({ failed: 1, values: [], median: null });
+  });
+});
+
+describe('reading a history', () => {
+  it('that does not exist finds an empty one', async () => {
+    expect(await readHistory(file)).toMatchObject({ results: [], skippedCount: 0 });
+  });
+
+  it('gives back sessions that compare as the ones that were written', async () => {
+    const [base, change] = [
+      makeSession({ id: 'base', seed: 1 }),
+      makeSession({ id: 'change', seed: 2, commit: commitOf('b') }),
+    ];
+    await appendSession(file, base);
+    await appendSession(file, change);
+    const history = await readHistory(file);
+    const [first, second] = sessionsOf(history);
+    if (first === undefined || second === undefined) throw new Error('Two sessions were written.');
+    const direct = compareSessions(comparable(base), comparable(change));
+    expect(compareSessions(first, second).rows.map(({ verdict }) => verdict.kind)).toEqual(
+      direct.rows.map(({ verdict }) => verdict.kind),
+    );
+    expect(sessionOfCommit(history, 'b'.repeat(40))?.id).toBe('change');
+    expect(sessionOfCommit(history, 'c'.repeat(40))).toBeUndefined();
+  });
+
+  it('does not take a partial session, or one with changes, for that of its commit', async () => {
+    await appendSession(file, small('partial', { commit: commitOf('b'), state: 'partial' }));
+    await appendSession(file, small('dirty', { commit: commitOf('b', true) }));
+    expect(sessionOfCommit(await readHistory(file), 'b'.repeat(40))).toBeUndefined();
+  });
+
+  it('means the same in any order of the lines, with any of them twice', async () => {
+    await appendSession(file, small('one', { date: '2026-11-01T00:00:00Z' }));
+    await appendSession(file, small('two', { date: '2026-11-02T00:00:00Z' }));
+    const all = await lines();
+    const whole = await parseHistory(all.join('\n'));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.shuffledSubarray(all, { minLength: all.length }),
+        fc.subarray(all),
+        async (shuffled, twice) => {
+          expect(await parseHistory([...shuffled, ...twice].join('\n'))).toEqual(whole);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('survives any text, and counts what it does not understand', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.string()), async (texts) => {
+        const foreign = texts.map((text) => text.replaceAll('\n', ' ')).filter((text) => text.trim() !== '');
+        expect((await parseHistory(foreign.join('\n'))).skippedCount).toBe(foreign.length);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it.each([
+    ['a later format', '{"format":2,"line":"result","new":true}', /format 2, of a later rosetta-vm/],
+    ['a marker of a merge conflict', '<<<<<<< HEAD', /merge=union/],
+    ['a foreign line', '{"benchmark":"x"}', /no line of a history/],
+    [
+      'a key that is not known',
+      '{"format":1,"line":"ack","date":"2026-11-25T00:00:00Z","session":"s","reason":"r","x":1}',
+      /no line/,
+    ],
+    [
+      'an ack without a reason',
+      '{"format":1,"line":"ack","date":"2026-11-25T00:00:00Z","session":"s","reason":" "}',
+      /reason/,
+    ],
+    ['a huge line', `{"format":1,"x":"${'y'.repeat(MAX_LINE_BYTES)}"}`, /longer than/],
+  ])('passes over %s and says why', async (_, line, why) => {
+    await appendSession(file, small('one'));
+    await appendFile(file, `${line}\r\n`);
+    await appendSession(file, small('two'));
+    const { results, skipped } = await readHistory(file);
+    expect(results).toHaveLength(4);
+    expect(skipped).toEqual([{ line: 4, why: expect.stringMatching(why) }]);
+  });
+
+  it('does not believe a fingerprint under another one’s digest', async () => {
+    await appendSession(file, small('one'));
+    const text = (await readFile(file, 'utf8')).replace('"cpu":"AMD EPYC"', '"cpu":"Apple M4"');
+    expect((await parseHistory(text)).skipped[0]?.why).toMatch(/digest/);
+  });
+});
+
+describe('changes in a history', () => {
+  const write = async (sessions: readonly Session[]) => {
+    for (const session of sessions) await appendSession(file, session);
+    return await readHistory(file);
+  };
+  const gcc = { suite: 'compile', benchmark: 'gcc-hello' };
+  const onlyGcc = (sessions: readonly Session[]) =>
+    sessions.map((one) => ({
+      ...one,
+      measurements: one.measurements.filter(
+        ({ benchmark, arm }) => benchmark === 'gcc-hello' && arm.dimensions.cache === 'warm',
+      ),
+    }));
+  const stepped = onlyGcc(makeHistory(20, (index) => (index >= 12 ? 1.12 : 1)));
+  const now = Date.parse('2026-11-26T00:00:00Z');
+
+  it('are found with the commits between which they came', async () => {
+    const { series, outcome } = historyReport(await write(stepped), { now });
+    expect(outcome).toBe('regression');
+    const [change] = series[0]?.changes ?? [];
+    expect(change).toMatchObject({ kind: 'slower', state: 'open', index: 12, ratio: expect.closeTo(1.12, 1) });
+    expect(change && commitRange(change)).toBe(`${'0'.repeat(10)}..${'0'.repeat(10)}`);
+    expect(change?.lastBefore.commit?.id).toBe('b'.padStart(40, '0'));
+    expect(change?.firstAfter.commit?.id).toBe('c'.padStart(40, '0'));
+  });
+
+  it('are quiet when they are acknowledged, for the benchmark or for all', async () => {
+    await write(stepped);
+    const session = stepped[13]?.id ?? '';
+    await appendAck(file, { date: '2026-11-25T00:00:00Z', ...gcc, session, reason: 'gcc 15' });
+    const report = historyReport(await readHistory(file), { now });
+    expect(report.series[0]?.changes[0]).toMatchObject({ state: 'acknowledged', reason: 'gcc 15' });
+    expect(report.outcome).toBe('ok');
+    expect(renderHistory(report)).toContain('acknowledged: gcc 15');
+  });
+
+  it('are not quiet by an ack of another benchmark, arm or session', async () => {
+    await write(stepped);
+    const ack = { date: '2026-11-25T00:00:00Z', reason: 'something else' };
+    await appendAck(file, { ...ack, session: stepped[12]?.id ?? '', suite: 'compile', benchmark: 'gcc-lz' });
+    await appendAck(file, { ...ack, session: stepped[12]?.id ?? '', arm: 'native' });
+    await appendAck(file, { ...ack, session: stepped[5]?.id ?? '' });
+    expect(historyReport(await readHistory(file), { now }).outcome).toBe('regression');
+  });
+
+  it('are recovered when the benchmark is as good again', async () => {
+    const sessions = onlyGcc(makeHistory(24, (index) => (index >= 8 && index < 16 ? 1.2 : 1)));
+    const { series, outcome } = historyReport(await write(sessions), { now });
+    expect(series[0]?.changes.map(({ state }) => state)).toEqual(['recovered', 'improvement']);
+    expect(outcome).toBe('ok');
+  });
+
+  it('turn round where more is better', async () => {
+    const sessions = stepped.map((one) => ({
+      ...one,
+      measurements: one.measurements.map((m) => ({ ...m, unit: 'bytes-per-second' as const, smallerIsBetter: false })),
+    }));
+    expect(historyReport(await write(sessions), { now }).series[0]?.changes[0]).toMatchObject({ kind: 'faster' });
+  });
+
+  it('are not looked for across machines, nor in what is partial, failed or of the future', async () => {
+    const mixed = stepped.map((one, index): Session => {
+      if (index >= 16) return { ...one, date: '2027-01-01T00:00:00Z' };
+      if (index >= 14) return { ...one, state: 'partial' };
+      if (index >= 12) return { ...one, rejected: [{ ...gcc, arm: WARM, reason: 'exit status 139' }] };
+      return index % 2 === 0 ? one : { ...one, fingerprint: { ...one.fingerprint, cpus: 4 } };
+    });
+    const { series, leftOut } = historyReport(await write(mixed), { now });
+    expect(leftOut).toEqual({ partial: 2, failed: 2, future: 4 });
+    expect(series.map(({ points, changes }) => [points.length, changes.length])).toEqual([
+      [6, 0],
+      [6, 0],
+    ]);
+  });
+
+  it('are not denied by a history that is too short, or empty', async () => {
+    expect(historyReport(await write(stepped.slice(0, 5)), { now }).outcome).toBe('inconclusive');
+    expect(historyReport(await parseHistory(''), { now }).outcome).toBe('broken');
+  });
+
+  it('name no commits where there are none', () => {
+    const point = { session: 's', date: '', version: '', median: 1, mad: 0, runs: 5 };
+    const at = (commit: Session['commit'], session = 's') => ({ ...point, session, commit });
+    expect(commitRange({ lastBefore: at(null, 'a'), firstAfter: at(commitOf('b'), 'b') })).toMatch(/sessions a and b/);
+    expect(commitRange({ lastBefore: at(commitOf('b')), firstAfter: at(commitOf('b')) })).toMatch(/not in the commits/);
+    expect(commitRange({ lastBefore: at(commitOf('a')), firstAfter: at(commitOf('b', true)) })).toBe(
+      'aaaaaaaaaa..bbbbbbbbbb, or changes that were not committed',
+    );
+  });
+});
