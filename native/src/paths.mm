@@ -11,7 +11,8 @@ namespace rosetta_vm {
 namespace {
 
 const char *absolutePath(NSString *path, const std::string &subject) {
-  if (!path.isAbsolutePath)
+  // Not isAbsolutePath, which also takes "~/…".
+  if (![path hasPrefix:@"/"])
     throw Failure(AddonFailure::invalid, "A path is not absolute.", toText(path), subject);
   return path.fileSystemRepresentation;
 }
