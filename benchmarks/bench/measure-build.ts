@@ -4,6 +4,7 @@ import type { CommandContext } from '../../host/cli/context.ts';
 import { runningMachine } from '../../host/cli/running-machine.ts';
 import { runBuildSession } from '../runner/build-session.ts';
 import { type Matrix, translatedArms } from '../runner/matrix.ts';
+import { alone } from './alone.ts';
 import { type Measured, openSession } from './measure.ts';
 
 export interface MeasureBuildOptions {
@@ -15,7 +16,13 @@ export interface MeasureBuildOptions {
 }
 
 /** Throws what keeps a session from beginning; what ends it later is in the result. */
-export async function measureBuild(
+export const measureBuild = (
+  context: CommandContext,
+  request: BuildRequest,
+  options: MeasureBuildOptions,
+): Promise<Measured> => alone(context.paths, options.machine, () => measureAlone(context, request, options));
+
+async function measureAlone(
   context: CommandContext,
   request: BuildRequest,
   { machine, matrix, runs, limitMs, file: named }: MeasureBuildOptions,

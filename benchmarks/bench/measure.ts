@@ -18,6 +18,7 @@ import { Recorder } from '../runner/recorder.ts';
 import { runSession } from '../runner/run-session.ts';
 import type { Fingerprint, Session } from '../session.ts';
 import { type Chosen, choose, loadSuites } from '../suites/load.ts';
+import { alone } from './alone.ts';
 import type { ChoiceFlags } from './options.ts';
 
 export interface MeasureOptions extends ChoiceFlags {
@@ -44,7 +45,10 @@ export async function chosen({ tier, suite, benchmark }: ChoiceFlags): Promise<C
 }
 
 /** Throws what keeps a session from beginning; what ends it later is in the result. */
-export async function measure(
+export const measure = (context: CommandContext, what: readonly Chosen[], options: MeasureOptions): Promise<Measured> =>
+  alone(context.paths, options.machine, () => measureAlone(context, what, options));
+
+async function measureAlone(
   context: CommandContext,
   what: readonly Chosen[],
   options: MeasureOptions,

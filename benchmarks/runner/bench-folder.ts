@@ -12,3 +12,7 @@ export const calibrationsFolder = (paths: StatePaths): string => path.join(bench
 
 /** A line a benchmark, arm and session. */
 export const historyFile = (paths: StatePaths): string => path.join(benchFolder(paths), 'history.jsonl');
+
+/** Held while a session measures in the machine. */
+export const lockFile = (paths: StatePaths, machine: string): string =>
+  path.join(benchFolder(paths), `${machine}.lock`);

@@ -6,20 +6,23 @@ import { bootBare, bootOwn, makeStartMachine, removeStartMachine, type StartMach
 import type { BootBenchmark } from '../suites/schema.ts';
 import type { Bench, BenchmarkRunner, Sample } from './benchmark-runner.ts';
 import { ClockWatch, JUMP_MS } from './clock.ts';
+import { limited } from './limited.ts';
 
 /** The limit (the native arm) is the same kernel and disk with node as the first process, from power-on to its end. */
 export async function prepareBoot(bench: Bench, benchmark: BootBenchmark): Promise<BenchmarkRunner> {
   const { machines, paths, spec, signal } = bench;
   const machine: StartMachine = { machines, paths, name: 'bench-start', spec, signal };
-  const limit = AbortSignal.timeout(benchmark.limitSeconds * 1000);
-  await makeStartMachine({ ...machine, signal: AbortSignal.any([signal, limit]) });
+  await makeStartMachine(machine);
   return {
     unit: 'seconds',
     smallerIsBetter: true,
     warmUps: 0,
     sample: async (arm: Arm): Promise<Sample> => {
       const clock = new ClockWatch();
-      const value = arm.native ? await bootBare(machine) : total(await bootOrStop(machine));
+      const value = await limited(benchmark.title, benchmark.limitSeconds, signal, async (own) => {
+        const timed = { ...machine, signal: own };
+        return arm.native ? await bootBare(timed) : total(await bootOrStop(timed));
+      });
       // Host and guest tell each other instants of their clocks.
       if (clock.look() > JUMP_MS) throw clockJumped();
       return { value, counts: {} };

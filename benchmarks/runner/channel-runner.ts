@@ -1,5 +1,5 @@
 /** What lies between host and guest, timed on the host: both ends take part. */
-import type { Duplex } from 'node:stream';
+import { addAbortSignal, type Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runInGuest } from '../../host/channel/guest-command.ts';
 import { pingEngine } from '../../host/docker/api.ts';
@@ -7,6 +7,7 @@ import { RosettaVmError } from '../../host/errors.ts';
 import type { AgentClient } from '../../host/index.ts';
 import type { ChannelBenchmark } from '../suites/schema.ts';
 import type { Bench, BenchmarkRunner, Sample } from './benchmark-runner.ts';
+import { limited } from './limited.ts';
 
 const DEFAULT_BYTES = 16 * 2 ** 20;
 const CHUNK_BYTES = 256 * 1024;
@@ -41,11 +42,14 @@ async function timed(run: () => Promise<unknown>): Promise<number> {
 async function download({ agent, bytes, signal }: Call): Promise<void> {
   const session = await agent.exec({ argv: ['head', '-c', String(bytes), '/dev/zero'], stdin: false }, { signal });
   session.stderr.resume();
+  const close = (): void => session.close();
+  signal.addEventListener('abort', close);
   try {
     checkBytes(await countBytes(session.stdout), bytes);
     await session.exit;
   } finally {
-    session.close();
+    signal.removeEventListener('abort', close);
+    close();
   }
 }
 
@@ -67,7 +71,7 @@ async function forwardDownload(call: Call): Promise<number> {
   server.stdout.resume();
   server.stderr.resume();
   try {
-    const stream = await connectSoon(call);
+    const stream = addAbortSignal(signal, await connectSoon(call));
     return await timed(async () => checkBytes(await countBytes(stream), bytes));
   } finally {
     server.close();
@@ -112,21 +116,11 @@ export function prepareChannel({ agent, signal }: Bench, benchmark: ChannelBench
     smallerIsBetter: isLatency,
     warmUps: 1,
     sample: async (): Promise<Sample> => {
-      const limit = AbortSignal.timeout(limitSeconds * 1000);
-      const call = { agent, bytes, limitMs: limitSeconds * 1000, signal: AbortSignal.any([signal, limit]) };
-      const seconds = await PROBES[probe](call).catch((error: unknown) => {
-        throw limit.aborted && !signal.aborted ? tooLong(probe, limitSeconds) : error;
-      });
+      const seconds = await limited(benchmark.title, limitSeconds, signal, (own) =>
+        PROBES[probe]({ agent, bytes, limitMs: limitSeconds * 1000, signal: own }),
+      );
       return { value: isLatency ? seconds : bytes / seconds, counts: {} };
     },
     dispose: () => Promise.resolve(),
   };
 }
-
-const tooLong = (probe: string, limitSeconds: number): RosettaVmError =>
-  new RosettaVmError('E_TIMEOUT', {
-    what: `${probe} did not end.`,
-    why: `It was given ${limitSeconds} s.`,
-    fix: '`rosetta-vm status` says whether the machine answers.',
-    facts: { limitSeconds },
-  });

@@ -1,9 +1,10 @@
 /** `bench` in a real machine: a tiny session, one that is interrupted, one whose machine stops. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { armName, type Measurement, type Session, sessionSchema } from '../../benchmarks/session.ts';
 import { packageFile } from '../../host/package-root.ts';
@@ -107,6 +108,31 @@ describe('a session', () => {
       const { measurements } = await readSession(out);
       expect(measurements).toHaveLength(6);
       for (const { values } of measurements) expect(values[0]).toBeGreaterThan(0);
+    },
+    LIMIT_MS,
+  );
+});
+
+describe('a user’s own image', () => {
+  test(
+    'is built in each arm, and its steps are measured',
+    async () => {
+      // The guest's own static busybox runs in an image of any platform, so that no base image is needed.
+      const session = await (await sharedAgent()).exec({ argv: ['cat', '/bin/busybox'], stdin: false });
+      session.stderr.resume();
+      const context = path.join(folder, 'image');
+      await mkdir(path.join(context, 'bin'), { recursive: true });
+      await writeFile(path.join(context, 'bin/sh'), await buffer(session.stdout), { mode: 0o755 });
+      await writeFile(path.join(context, 'Dockerfile'), 'FROM scratch\nCOPY bin /bin\nRUN echo made > /file\n');
+      const out = path.join(folder, 'build.json');
+      const { status, stderr } = await bench(['build', '-m', sharedMachine(), '--runs', '1', '--out', out, context])
+        .outcome;
+      expect(status, stderr).toBe(0);
+      const { measurements, state } = await readSession(out);
+      expect(state).toBe('complete');
+      const names = measurements.map(({ benchmark, arm }) => `${benchmark} ${arm.dimensions.cache}`);
+      const step = expect.stringContaining('RUN echo made > /file off');
+      expect(names).toEqual(expect.arrayContaining([step, 'whole build off', 'whole build warm']));
     },
     LIMIT_MS,
   );

@@ -1,8 +1,9 @@
 /** `bench` as a user runs it, with a machine that only pretends. */
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Session, sessionSchema } from '../../../../benchmarks/session.ts';
+import { tryLock } from '../../../../host/machine/lock.ts';
 import { commandLine, parts } from '../../cli/command-line.ts';
 import { hostTools } from '../../cli/host-tools.ts';
 import { HEALTH, scriptedAgent, standIn } from '../../cli/stand-in.ts';
@@ -108,6 +109,16 @@ describe('a session', () => {
     const outcome = await run(LATENCY, home);
     expect(outcome.status).toBe(4);
     expect(parts(outcome).why).toBe('It is away.');
+  });
+
+  test('waits for no other: a machine that is measured already is refused', async () => {
+    const home = await machine();
+    await mkdir(path.join(home, 'bench'), { recursive: true });
+    const held = await tryLock(path.join(home, 'bench/default.lock'));
+    onTestFinished(() => held?.release());
+    const outcome = await run(LATENCY, home);
+    expect(outcome.status).toBe(4);
+    expect(parts(outcome).what).toBe('Another session measures in the machine default.');
   });
 
   test('calibrate keeps the noise floor of this machine', async () => {
