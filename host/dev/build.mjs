@@ -32,6 +32,7 @@ async function configurations(root) {
         index: 'host/index.ts',
         demo: 'benchmarks/demo/main.ts',
         bench: 'benchmarks/bench/main.ts',
+        'mac-check': 'host/dev/mac-check/main.ts',
       },
       outdir: 'dist',
       splitting: true,

@@ -3,8 +3,7 @@ import type { Capability } from '../drivers/driver.ts';
 import { addonFile } from '../drivers/vz/load-addon.ts';
 import { hostEnvironment } from '../drivers/vz/signed-host/environment.ts';
 import { inspectSignedHost } from '../drivers/vz/signed-host/inspect.ts';
-import { buildFacts, signedHostProgram } from '../drivers/vz/signed-host/program.ts';
-import { runCommand } from '../drivers/vz/signed-host/run-command.ts';
+import { buildFacts, realSurroundings, signedHostProgram } from '../drivers/vz/signed-host/program.ts';
 import { RosettaVmError } from '../errors.ts';
 import type { StatePaths } from '../paths.ts';
 import type { ProgressSink } from '../progress.ts';
@@ -12,13 +11,10 @@ import type { ProgressSink } from '../progress.ts';
 /** A line a step. Never rejects for what the host lacks; nothing is created. */
 export async function signedHostChecks(paths: StatePaths): Promise<Capability[]> {
   try {
-    const facts = await buildFacts(await addonFile(), process.env, runCommand);
-    return await inspectSignedHost({
-      hosts: paths.hosts,
-      facts,
-      run: runCommand,
-      env: hostEnvironment(process.env),
-    });
+    const surroundings = realSurroundings();
+    const facts = await buildFacts(await addonFile(), surroundings);
+    const { run, env } = surroundings;
+    return await inspectSignedHost({ hosts: paths.hosts, facts, run, env: hostEnvironment(env) });
   } catch (error) {
     if (!(error instanceof RosettaVmError)) throw error;
     const { what, why, fix } = error;

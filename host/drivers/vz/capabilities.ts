@@ -14,12 +14,14 @@ import { failureFacts, wordsOf } from './errors.ts';
 const OLDEST_MACOS = 13;
 const FULL_MACOS = 14;
 /** From here on the translator for Linux machines is part of macOS: there is nothing to install. */
-const BUILT_IN_ROSETTA_MACOS = 27;
+export const BUILT_IN_ROSETTA_MACOS = 27;
 
 /** Without these no machine starts. */
 const REQUIRED: readonly string[] = ['macos', 'node-architecture', 'virtualization'];
 
-const INSTALL_ROSETTA = 'Run `softwareupdate --install-rosetta --agree-to-license`.';
+/** softwareupdate(8). For those who cannot answer the framework's prompt, or whose prompt hangs (lima's hint). */
+export const INSTALL_ROSETTA_COMMAND = 'softwareupdate --install-rosetta --agree-to-license';
+const INSTALL_ROSETTA = `Run \`${INSTALL_ROSETTA_COMMAND}\`.`;
 const OTHER_TRANSLATOR = 'use another translator (translator: box64)';
 
 export function describeMac(report: VzHostReport): HostCapabilities {

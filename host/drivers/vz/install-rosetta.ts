@@ -6,14 +6,11 @@ import { asRosettaVmError, RosettaVmError } from '../../errors.ts';
 import { stage } from '../../progress.ts';
 import type { PrepareOptions } from '../driver.ts';
 import type { VzAddon, VzFailure, VzHostReport } from './addon.ts';
+import { BUILT_IN_ROSETTA_MACOS, INSTALL_ROSETTA_COMMAND } from './capabilities.ts';
 import { errorName } from './error-names.ts';
 import { failureFacts, wordsOf } from './errors.ts';
 import { readLines } from './lines.ts';
 
-/** The first macOS that brings the translator itself. */
-const BUILT_IN_SINCE = 27;
-/** softwareupdate(8). For those who cannot answer a prompt, or whose prompt hangs (lima's hint). */
-export const INSTALL_COMMAND = 'softwareupdate --install-rosetta --agree-to-license';
 /** The download is small, the licence is to be read, and the framework's own install is known to hang, ms. */
 const INSTALL_LIMIT_MS = 15 * 60_000;
 
@@ -24,7 +21,7 @@ export interface RosettaInstall extends PrepareOptions {
 
 /** Whether installing is what is missing here. */
 export function canInstallRosetta({ macOS, rosetta }: VzHostReport): boolean {
-  return macOS.major < BUILT_IN_SINCE && rosetta.availability === 'notInstalled' && !rosetta.share;
+  return macOS.major < BUILT_IN_ROSETTA_MACOS && rosetta.availability === 'notInstalled' && !rosetta.share;
 }
 
 /**
@@ -46,7 +43,7 @@ function notInstalled(why: string): RosettaVmError {
   return new RosettaVmError('E_HOST_MISSING', {
     what: 'Rosetta is not installed on this Mac.',
     why,
-    fix: `Run \`${INSTALL_COMMAND}\`, or choose another translator with \`rosetta-vm up --translator qemu\`.`,
+    fix: `Run \`${INSTALL_ROSETTA_COMMAND}\`, or choose another translator with \`rosetta-vm up --translator box64\`.`,
     facts: { rosetta: 'notInstalled' },
   });
 }
@@ -100,21 +97,21 @@ function installError(failure: VzFailure): RosettaVmError {
       return new RosettaVmError('E_HOST_MISSING', {
         what: 'Rosetta was not installed: the installation was cancelled.',
         why,
-        fix: `Run the same command again and agree, or run \`${INSTALL_COMMAND}\`.`,
+        fix: `Run the same command again and agree, or run \`${INSTALL_ROSETTA_COMMAND}\`.`,
         facts,
       });
     case 'VZErrorNotSupported':
       return new RosettaVmError('E_HOST_UNSUPPORTED', {
         what: 'This Mac cannot have Rosetta for Linux.',
         why,
-        fix: 'Choose another translator with `rosetta-vm up --translator qemu`.',
+        fix: 'Choose another translator with `rosetta-vm up --translator box64`.',
         facts,
       });
     default:
       return new RosettaVmError('E_HOST_MISSING', {
         what: 'Rosetta was not installed.',
         why,
-        fix: `Run \`${INSTALL_COMMAND}\` in a terminal, which says more.`,
+        fix: `Run \`${INSTALL_ROSETTA_COMMAND}\` in a terminal, which says more.`,
         facts,
       });
   }
@@ -124,7 +121,7 @@ function installEnded(error: Error | null): RosettaVmError {
   return new RosettaVmError('E_HOST_MISSING', {
     what: 'Rosetta was not installed.',
     why: error === null ? 'The installation ended without a result.' : error.message,
-    fix: `Run \`${INSTALL_COMMAND}\` in a terminal.`,
+    fix: `Run \`${INSTALL_ROSETTA_COMMAND}\` in a terminal.`,
   });
 }
 
@@ -132,5 +129,5 @@ const installTimeout = (): RosettaVmError =>
   new RosettaVmError('E_TIMEOUT', {
     what: 'Installing Rosetta took too long.',
     why: `macOS had not finished after ${INSTALL_LIMIT_MS / 60_000} minutes; its prompt is known to hang.`,
-    fix: `Run \`${INSTALL_COMMAND}\` in a terminal.`,
+    fix: `Run \`${INSTALL_ROSETTA_COMMAND}\` in a terminal.`,
   });

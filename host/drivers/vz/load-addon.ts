@@ -8,7 +8,7 @@ import { version } from '../../version.ts';
 import { ADDON_PROTOCOL, type VzAddon } from './addon.ts';
 
 /** Path of an addon to use before any other: the signed host's own copy, or one that a developer tries. */
-const ADDON_VARIABLE = 'ROSETTA_VM_ADDON';
+export const ADDON_VARIABLE = 'ROSETTA_VM_ADDON';
 /** The only platform that has Virtualization.framework with Rosetta for Linux. */
 const PLATFORM_PACKAGE = '@rosetta-vm/darwin-arm64';
 /** What node-gyp makes of native/binding.gyp. */

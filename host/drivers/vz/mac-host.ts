@@ -1,10 +1,12 @@
 /** What a Mac adds to the driver: Rosetta's install, the signed host program, the sign of a wake. */
-import type { Driver } from '../driver.ts';
+import type { Driver, HostProgram, PrepareOptions } from '../driver.ts';
 import type { VzAddon } from './addon.ts';
 import { ensureRosetta } from './install-rosetta.ts';
 import { parseHostReport } from './messages.ts';
-import { signedHostProgram } from './signed-host/program.ts';
+import { realSurroundings, type Surroundings, signedHostProgram } from './signed-host/program.ts';
 import { watchWake } from './wake.ts';
+
+type HostProgramOptions = Omit<PrepareOptions, 'ask'>;
 
 export interface MacHostOptions {
   readonly loadAddon: () => Promise<VzAddon>;
@@ -12,18 +14,25 @@ export interface MacHostOptions {
   readonly addonFile: () => Promise<string>;
   /** Folder of the signed copies of node. */
   readonly hosts: string;
+  readonly surroundings?: Surroundings;
 }
 
 /** The same driver with the members that only matter on a Mac itself. */
-export function withMacHost(driver: Driver, { loadAddon, addonFile, hosts }: MacHostOptions): Driver {
+export function withMacHost(driver: Driver, options: MacHostOptions): Driver {
+  const { loadAddon, addonFile, hosts, surroundings = realSurroundings() } = options;
+  const hostProgram = async ({ onProgress, signal }: HostProgramOptions): Promise<HostProgram> =>
+    await signedHostProgram({ onProgress, signal, hosts, surroundings, addon: await addonFile() });
   return {
     ...driver,
-    prepare: async (plan, options) => {
-      if (plan.translator.name !== 'rosetta') return;
-      const addon = await loadAddon();
-      await ensureRosetta({ ...options, addon, report: parseHostReport(addon.hostReport()) });
+    prepare: async (plan, prepareOptions) => {
+      if (plan.translator.name === 'rosetta') {
+        const addon = await loadAddon();
+        await ensureRosetta({ ...prepareOptions, addon, report: parseHostReport(addon.hostReport()) });
+      }
+      // What keeps the copy from being made is told before minutes go into an image.
+      await (await hostProgram(prepareOptions)).release();
     },
-    hostProgram: async (options) => await signedHostProgram({ ...options, hosts, addon: await addonFile() }),
+    hostProgram,
     watchWake: async (onWake) => watchWake(await loadAddon(), onWake),
   };
 }

@@ -7,14 +7,12 @@ import { packageFile } from '../../../package-root.ts';
 import type { ProgressSink } from '../../../progress.ts';
 import { version } from '../../../version.ts';
 import type { HostProgram } from '../../driver.ts';
+import { ADDON_VARIABLE } from '../load-addon.ts';
 import { ensureSignedHost, type SignedHost } from './ensure.ts';
 import { hostEnvironment } from './environment.ts';
 import { isAppleSilicon, nodeAccount, nodeFacts, refusal } from './node-facts.ts';
 import type { BuildFacts, SourceFile } from './recipe.ts';
 import { type CommandRunner, runCommand } from './run-command.ts';
-
-/** What load-addon.ts looks at first: the copy's own addon, whatever the user's environment says. */
-const ADDON_VARIABLE = 'ROSETTA_VM_ADDON';
 
 export interface ProgramRequest {
   /** Folder of all signed copies. */
@@ -25,18 +23,32 @@ export interface ProgramRequest {
   readonly signal?: AbortSignal | undefined;
   /** Make the copy anew even when it is there. */
   readonly again?: boolean;
-  readonly env?: NodeJS.ProcessEnv;
-  readonly run?: CommandRunner;
+  readonly surroundings?: Surroundings;
 }
+
+/** What the recipe depends on besides this process; the defaults are the real ones. */
+export interface Surroundings {
+  readonly env: NodeJS.ProcessEnv;
+  readonly run: CommandRunner;
+  /** The host process's bundle. */
+  readonly bundle: string;
+}
+
+export const realSurroundings = (): Surroundings => ({
+  env: process.env,
+  run: runCommand,
+  bundle: packageFile('dist/machine-host.js'),
+});
 
 /** Makes the copy when it is missing. Throws what {@link ensureSignedHost} and {@link buildFacts} throw. */
 export async function signedHostProgram(request: ProgramRequest): Promise<HostProgram> {
-  const { env = process.env, run = runCommand } = request;
-  const facts = await buildFacts(request.addon, env, run);
+  const { addon, surroundings = realSurroundings() } = request;
+  const { env, run } = surroundings;
+  const facts = await buildFacts(addon, surroundings);
   return hostProgramOf(await ensureSignedHost({ ...request, facts, run, env: hostEnvironment(env) }), env);
 }
 
-/** How the copy is started. */
+/** How the copy is started: with the addon beside it, whatever the user's environment names. */
 export function hostProgramOf(host: SignedHost, env: NodeJS.ProcessEnv): HostProgram {
   return {
     argv: [host.executable, host.bundle],
@@ -50,7 +62,7 @@ export function hostProgramOf(host: SignedHost, env: NodeJS.ProcessEnv): HostPro
  * Everything that decides how the copy is made. Throws `E_HOST_UNSUPPORTED` for a node that cannot be a host, `E_USAGE`
  * for a bad ROSETTA_VM_NODE, `E_CORRUPT` when a part of this installation is missing.
  */
-export async function buildFacts(addon: string, env: NodeJS.ProcessEnv, run: CommandRunner): Promise<BuildFacts> {
+export async function buildFacts(addon: string, { env, run, bundle }: Surroundings): Promise<BuildFacts> {
   const account = await nodeAccount(env, run);
   const refused = refusal(account, account.architecture === 'arm64' || (await isAppleSilicon(env, run)));
   if (refused !== null) throw refused;
@@ -58,7 +70,7 @@ export async function buildFacts(addon: string, env: NodeJS.ProcessEnv, run: Com
     node: await nodeFacts(account),
     version,
     system: release(),
-    bundle: await sourceFile(packageFile('dist/machine-host.js')),
+    bundle: await sourceFile(bundle),
     addon: await sourceFile(addon),
   };
 }

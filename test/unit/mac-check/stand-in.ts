@@ -1,0 +1,128 @@
+/**
+ * A Mac that does not exist: answers to the commands of mac-check, made up from what is documented of the programs.
+ * None was recorded on a Mac. It shows that the check goes through, judges and reports; what a Mac says it cannot show.
+ */
+import { ADDON_PROTOCOL } from '../../../host/drivers/vz/addon.ts';
+import type { CommandOptions, CommandResult, CommandRunner } from '../../../host/drivers/vz/signed-host/run-command.ts';
+import { macReport } from '../../stand-in/vz-reports.ts';
+import { ended } from '../drivers/vz-signed-host/stand-in.ts';
+
+/** The first pattern that fits the command's words, joined by spaces, answers; others overlay these. */
+export type Answers = readonly (readonly [pattern: RegExp, answer: Partial<CommandResult> | (() => never)])[];
+
+export const SIGNED_NODE = '/Users/ada/.rosetta-vm-check/c-1/hosts/0123456789abcdef/rosetta-vm-host';
+export const CLI = ['/opt/node/bin/node', '/opt/rosetta-vm/dist/rosetta-vm.js'];
+export const FOLDER = '/Users/ada/.rosetta-vm-check/c-1';
+
+const row = (id: string, what: string, status = 'ok', why = '') => ({
+  schemaVersion: 1,
+  id,
+  status,
+  what,
+  why,
+  fix: '',
+});
+export const DOCTOR = [
+  row('node', 'Node.js 22.23.2'),
+  row('signed-source', 'Node.js 22.23.2, one file: /opt/node/bin/node'),
+  row('signed-copy', SIGNED_NODE),
+  row('signed-signature', 'codesign finds it valid'),
+  row('signed-entitlement', 'com.apple.security.virtualization, and what Node.js needs'),
+  row('signed-self-test', 'The copy runs'),
+];
+const STATUS = {
+  schemaVersion: 1,
+  state: 'running',
+  health: { kernel: '6.12.0-cloud-arm64' },
+  translator: { name: 'rosetta', state: 'ready' },
+};
+const stats = (entries: number) => [{ schemaVersion: 1, directory: '/data/cache/rosettad/ab', entries, bytes: 1000 }];
+const json = (value: unknown): Partial<CommandResult> => ({ stdout: `${JSON.stringify(value)}\n` });
+const DONE = '\n{"id":1,"ok":true,"value":null}\n{"done":true}';
+const NOT_ENTITLED = {
+  domain: 'VZErrorDomain',
+  code: 2,
+  message: 'Invalid virtual machine configuration.',
+  reason: 'The process doesn’t have the “com.apple.security.virtualization” entitlement.',
+  subject: '',
+};
+
+/** A Mac on which everything is as hoped. */
+export const GOOD_MAC: Answers = [
+  [/sw_vers -productVersion/, { stdout: '26.1' }],
+  [/sw_vers -buildVersion/, { stdout: '25B78' }],
+  [/machdep\.cpu\.brand_string/, { stdout: 'Apple M4' }],
+  [/hw\.memsize/, { stdout: '25769803776' }],
+  [/hw\.ncpu/, { stdout: '10' }],
+  [/hw\.optional\.arm64/, { stdout: '1' }],
+  [/kern\.hv_vmm_present/, { stdout: '0' }],
+  [/xcode-select/, { stdout: '/Library/Developer/CommandLineTools' }],
+  [/csrutil/, { stdout: 'System Integrity Protection status: enabled.' }],
+  [/^\/opt\/homebrew\/bin\/node/, { exitCode: null, absent: true }],
+  [/node -e process\.stdout/, { stdout: '["22.23.2","arm64"]' }],
+  [/--version$/, { stdout: '0.1.0' }],
+  [/doctor --fix --json/, json(DOCTOR)],
+  [/^\/opt\/node\/bin\/node -e .*createMachine/s, json(NOT_ENTITLED)],
+  [/rosetta-vm-host -e .*worker_threads/s, { stdout: 'ended' }],
+  [/rosetta-vm-host -e .*hostReport/s, json({ ...macReport(26, 1), protocol: ADDON_PROTOCOL })],
+  [
+    /rosetta-vm-host -e .*"pause"\],\["resume"/s,
+    {
+      stdout:
+        ['running', 'paused', 'running', 'stopped']
+          .map((state) => JSON.stringify({ event: 'state', state }))
+          .join('\n') + DONE,
+    },
+  ],
+  [/rosetta-vm-host -e .*\[\[\["start"\]/s, { stdout: DONE }],
+  [
+    /createMachine.*(\/nowhere|nbd:|not a url|xxxx|"memorySize":1048576,|4096|hello)/s,
+    json({ ...NOT_ENTITLED, reason: 'It is bad.' }),
+  ],
+  [/rosetta-vm-host(-hardened)? -e .*createMachine/s, { stdout: 'made' }],
+  [/cp |codesign|mkfile/, {}],
+  [/ up mac-check/, json([STATUS])],
+  [/ down mac-check/, {}],
+  [/ delete mac-check/, {}],
+  [/for i in \$\(seq/, { stdout: Array.from({ length: 40 }, (_, index) => `number-${index + 1}`).join('\n') }],
+  [/still-there/, { stdout: 'still-there' }],
+  [/sha256sum \/data/, { stdout: `${'a'.repeat(64)}  /data/mac-check.bin` }],
+  [/date \+%s/, { stdout: '1800000000' }],
+  [/cat \/proc\/sys\/fs\/binfmt_misc\/rosetta/, { stdout: 'enabled\ninterpreter /dev/rvm/rosetta\nflags: POCF\n' }],
+  [/--probe/, json([{ translator: 'rosetta', cache: true, entries: null }])],
+  [/proc\/net\/unix/, { stdout: '12 srwxrw-rw- /dev/rvm-rosetta/rosetta.sock' }],
+  [/kill -9/, { stdout: 'killed' }],
+  [/pidof/, { stdout: '42' }],
+  [/login_shell/, { stdout: 'login' }],
+  [/docker diff/, { stdout: 'C /tmp' }],
+  [/ exec --no-stdin mac-check/, { stdout: 'fine' }],
+];
+
+export interface StandInMac {
+  readonly run: CommandRunner;
+  readonly calls: { readonly line: string; readonly options: CommandOptions }[];
+}
+
+/** The good Mac, with these answers before its own. */
+export function standInMac(differences: Answers = []): StandInMac {
+  const calls: StandInMac['calls'] = [];
+  let entries = 4;
+  let stopped = false;
+  const run: CommandRunner = async (argv, options) => {
+    const line = argv.join(' ');
+    calls.push({ line, options });
+    options.signal?.throwIfAborted();
+    const found = [...differences, ...GOOD_MAC].find(([pattern]) => pattern.test(line));
+    if (typeof found?.[1] === 'function') return found[1]();
+    if (found !== undefined && differences.includes(found)) return ended(found[1]);
+    // What has a memory.
+    if (/ down mac-check/.test(line)) stopped = true;
+    if (/ up mac-check/.test(line)) stopped = false;
+    if (/ status mac-check/.test(line)) return ended(json([{ ...STATUS, state: stopped ? 'stopped' : 'running' }]));
+    if (/docker run .*perl -e 'print/.test(line)) entries = 7;
+    if (/cache stats/.test(line)) return ended(json(stats(entries)));
+    if (found === undefined) return ended({ exitCode: 127, stderr: `The stand-in does not know: ${line}` });
+    return ended(found[1]);
+  };
+  return { run, calls };
+}
