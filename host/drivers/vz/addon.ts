@@ -21,7 +21,8 @@ export interface VzAddon {
   /**
    * Makes the configuration and the machine on a serial queue of its own; starts nothing. `configuration` is
    * {@link VzConfiguration} as JSON. `events` is the reader's end of an AF_UNIX stream socketpair and belongs to the
-   * caller; lines on it are {@link VzLine}. Throws an Error with a property `failure`: {@link VzFailure} as JSON.
+   * caller; lines on it are {@link VzLine}. A reader that lets 1 MiB of lines wait loses the channel: it sees the end
+   * although the machine lives. Throws an Error with a property `failure`: {@link VzFailure} as JSON.
    */
   createMachine(configuration: string): { readonly handle: number; readonly events: number };
   /**
