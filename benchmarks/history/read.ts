@@ -7,7 +7,7 @@ import { armName, type Fingerprint } from '../session.ts';
 import { type AckLine, type HistoryLine, MAX_LINE_BYTES, parseLine, type ResultLine } from './format.ts';
 
 export interface History {
-  /** By date, then by session. */
+  /** By date, then by session, benchmark and arm. */
   readonly results: readonly ResultLine[];
   /** By digest. */
   readonly fingerprints: ReadonlyMap<string, Fingerprint>;
@@ -82,10 +82,11 @@ async function collect(lines: AsyncIterable<string | null>): Promise<History> {
 const resultKey = ({ session, suite, benchmark, arm }: ResultLine): string =>
   [session, suite, benchmark, armName(arm)].join(' ');
 
+/** Nothing is left to the order of the file, which a merge may change. */
 function byTime(a: ResultLine, b: ResultLine): number {
   const difference = Date.parse(a.date) - Date.parse(b.date);
   if (difference !== 0) return difference;
-  return a.session < b.session ? -1 : a.session > b.session ? 1 : 0;
+  return resultKey(a) < resultKey(b) ? -1 : 1;
 }
 
 const NEWLINE = 0x0a;

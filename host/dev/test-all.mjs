@@ -35,11 +35,12 @@ export async function testAll(root, rest) {
 }
 
 /**
- * Debian package → a program of it, or a file: the tests start these on the host, in the guest's stead, and check the
- * native addon with clang and gyp.
+ * Debian package → a program of it, a file, or programs of which one will do: the tests start these on the host, in the
+ * guest's stead, check the native addon with clang and gyp, and look at the benchmark report in a browser.
  */
 const TEST_PROGRAMS = {
   'busybox-static': 'busybox',
+  'chromium-headless-shell': ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome'],
   clang: 'clang',
   e2fsprogs: 'mkfs.ext4',
   gcc: 'cc',
@@ -57,7 +58,7 @@ async function ensureHostPackages(root) {
     if (event.kind === 'begin') process.stdout.write(`${event.title} …\n`);
   };
   try {
-    const missing = Object.entries(TEST_PROGRAMS).filter(([, program]) => !isInstalled(program));
+    const missing = Object.entries(TEST_PROGRAMS).filter(([, programs]) => ![programs].flat().some(isInstalled));
     const names = missing.map(([name]) => name);
     if (names.length > 0) await installPackages(names, { onProgress });
     await ensureHost(statePaths(), { onProgress });

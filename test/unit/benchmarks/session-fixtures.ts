@@ -62,7 +62,8 @@ export function makeSession(setting: SessionSetting = {}, changes: Partial<Sessi
   const { seed = 1, runs = 12, noise = 0.015, benchmarks = BENCHMARKS, arms = [OFF, WARM, QEMU, NATIVE] } = setting;
   const random = seeded(seed);
   const measurements = benchmarks.flatMap((name) => {
-    const [suite = '', benchmark = ''] = name.split('/');
+    const suite = name.slice(0, name.indexOf('/'));
+    const benchmark = name.slice(suite.length + 1);
     return arms.map((arm): Measurement => {
       const level = timeOf(name, arm) * (setting.factor?.(name, arm) ?? 1);
       const values = Array.from({ length: runs }, () => level * Math.exp(noise * gaussian(random)));

@@ -1,0 +1,120 @@
+import fc from 'fast-check';
+import { parseHTML } from 'linkedom';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { renderHtml } from '../../../../benchmarks/report/html.ts';
+import { escapeHtml, html } from '../../../../benchmarks/report/html-text.ts';
+import type { ReportInput } from '../../../../benchmarks/report/input.ts';
+import { renderJson } from '../../../../benchmarks/report/json.ts';
+import { renderMarkdown } from '../../../../benchmarks/report/markdown.ts';
+import { sessionSchema } from '../../../../benchmarks/session.ts';
+import { makeSession, NATIVE, OFF, WARM } from '../session-fixtures.ts';
+import { fullInput } from './inputs.ts';
+
+const alone = (session: ReportInput['session']): ReportInput => ({
+  ...{ session, comparison: null, history: null },
+  noiseFloor: () => null,
+});
+
+describe('the report as one file', () => {
+  let input: ReportInput;
+  let text: string;
+  beforeAll(async () => {
+    input = await fullInput();
+    text = renderHtml(input);
+  });
+
+  it('has no script that runs and no address, and a policy that allows neither', () => {
+    const { document } = parseHTML(text);
+    expect(document.querySelector('meta[http-equiv=Content-Security-Policy]')?.getAttribute('content')).toMatch(
+      /^default-src 'none'; style-src 'unsafe-inline'; img-src data:/,
+    );
+    const scripts = [...document.querySelectorAll('script')].map((one) => one.getAttribute('type'));
+    expect(scripts).toEqual(['application/json']);
+    expect(text.replaceAll(/xmlns(:\w+)?="[^"]*"/g, '')).not.toMatch(/(https?|ftp|file):|\bsrc=|<link|@import|url\(/i);
+  });
+
+  it('has its data inside, as the JSON report', () => {
+    const { document } = parseHTML(text);
+    const data = JSON.parse(document.getElementById('data')?.textContent ?? '');
+    expect(data).toEqual(JSON.parse(renderJson(input)));
+    expect(sessionSchema.parse(data.session)).toEqual(input.session);
+    expect(data).toMatchObject({ schemaVersion: 1, kind: 'rosetta-vm-bench-report' });
+  });
+
+  it('shows each verdict, and says each in words', () => {
+    const { document } = parseHTML(text);
+    const words = document.querySelector('section[aria-labelledby=words]')?.textContent ?? '';
+    expect(words).toContain('compile/gcc-hello, cache warm, box64 against the earlier session');
+    expect(words).toContain('6 before, 7 now, in every sample.');
+    expect(words).toMatch(/noise floor 1\.2 %/);
+    const history = document.querySelector('section[aria-labelledby=history]')?.textContent ?? '';
+    expect(history).toMatch(/the cost changed by \+12 %/);
+  });
+
+  it('says that a session is partial, and what failed', () => {
+    const rejected = [{ suite: 'exec', benchmark: 'sh-true', arm: NATIVE, reason: 'exit status 139' }];
+    const partial = makeSession(
+      { benchmarks: ['exec/sh-true'] },
+      { state: 'partial', reason: 'The disk is full.', rejected },
+    );
+    for (const shown of [renderHtml(alone(partial)), renderMarkdown(alone(partial))]) {
+      expect(shown).toMatch(/partial/i);
+      expect(shown).toContain('The disk is full.');
+    }
+    expect(renderHtml(alone(partial))).toContain('exit status 139');
+  });
+
+  it('is made of whatever a session may hold', () => {
+    const cases = [
+      makeSession({ benchmarks: [] }),
+      makeSession({ runs: 1 }),
+      makeSession({ arms: [WARM] }),
+      makeSession({ runs: 0, arms: [OFF, WARM] }, { results: [] }),
+      makeSession({ commit: null }, { clockJumpMs: 7_200_000 }),
+    ];
+    const counted = makeSession({ arms: [OFF, WARM], runs: 3 });
+    const zeros = counted.measurements.map((one) => ({
+      ...one,
+      unit: 'count' as const,
+      values: one.values.map(() => 0),
+    }));
+    for (const session of [...cases, { ...counted, measurements: zeros }]) {
+      const shown = renderHtml(alone(session));
+      expect(shown).not.toMatch(/NaN|Infinity|undefined/);
+      expect(renderMarkdown(alone(session))).not.toMatch(/NaN|Infinity|undefined/);
+    }
+    expect(renderHtml(alone(cases[4] as ReportInput['session']))).toContain('jumped by 7200.0 s');
+  });
+
+  it('cannot be broken by a name', () => {
+    const name = `build/RUN </script><script>alert(1)</script>"' onload=x https://example.org <!--`;
+    const hostile = makeSession({ benchmarks: [name], arms: [OFF, WARM, NATIVE] });
+    const shown = renderHtml(alone(hostile));
+    const { document } = parseHTML(shown);
+    expect(document.querySelectorAll('script')).toHaveLength(1);
+    expect(document.querySelector('[onload]')).toBeNull();
+    expect(document.querySelector('tbody th')?.textContent).toBe(name);
+    expect(JSON.parse(document.getElementById('data')?.textContent ?? '').session.measurements[0].benchmark).toBe(
+      name.slice('build/'.length),
+    );
+  });
+});
+
+describe('HTML made of text', () => {
+  it('shows any text as it is', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        const { document } = parseHTML(html`<p title="${text}">${text}</p>`.text);
+        const shown = escapeHtml(text);
+        expect(shown).not.toMatch(/[<>"']/);
+        expect(document.querySelectorAll('*')).toHaveLength(1);
+      }),
+    );
+  });
+
+  it('keeps HTML that is HTML already, joins lists and drops null', () => {
+    expect(html`<ul>${['<a>', 'b'].map((one) => html`<li>${one}</li>`)}${null}</ul>`.text).toBe(
+      '<ul><li>&lt;a&gt;</li><li>b</li></ul>',
+    );
+  });
+});
