@@ -4,6 +4,7 @@ import { PLAIN, type Style } from '../host/cli/style.ts';
 import { renderTable } from '../host/cli/table.ts';
 import { formatSize } from '../host/spec/units.ts';
 import { type Goal, medianOf, type PromisedNumber } from './goals.ts';
+import { markdownTable } from './markdown.ts';
 import type { BenchmarkRecord } from './record.ts';
 import { ratio } from './statistics/descriptive.ts';
 import { type BuildMode, describeStep, STEP_IDS, stepMedian } from './step-times.ts';
@@ -135,10 +136,3 @@ export function renderMarkdown(record: BenchmarkRecord): string {
 
 /** Lines of the README that enclose {@link renderMarkdown}. */
 export const MARKERS = { begin: '<!-- numbers:begin -->', end: '<!-- numbers:end -->' } as const;
-
-/** The first column is text, the others are numbers. */
-function markdownTable(titles: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(titles), line(titles.map((_, index) => (index === 0 ? '---' : '--:'))), ...rows.map(line)].join('\n');
-}

@@ -72,7 +72,8 @@ ${Array.from({ length: ARM_COLOURS }, (_, index) => `.arm-${index} { --dot: var(
 .pill.good { color: var(--good); background: var(--good-ground); } .pill.bad { color: var(--bad); background: var(--bad-ground); } .pill.open { color: var(--open); background: var(--open-ground); }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 22px 28px; margin-top: 16px; }
 figure { margin: 0; break-inside: avoid; min-width: 0; }
-figure.wide { margin-top: 12px; }
+figure.wide { margin-top: 12px; overflow-x: auto; }
+figure.wide svg { min-width: 680px; }
 figcaption { font-weight: 600; font-size: 14px; }
 figcaption span { font-weight: 400; color: var(--soft); }
 figure svg { --plot-background: var(--card); display: block; width: 100%; height: auto; color: var(--soft); overflow: visible; font-family: inherit; }
@@ -94,5 +95,6 @@ footer { padding-bottom: 48px; color: var(--soft); font-size: 13.5px; }
   section { border-width: 1px 0 0; padding: 12pt 0; margin: 0; } h2, thead { break-after: avoid; } tr { break-inside: avoid; }
   .pill, .notice { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   th, td { white-space: normal; }
+  figure.wide svg { min-width: 0; }
 }
 `;
