@@ -26,9 +26,12 @@ enum {
   SYS_fstat = 80,
   SYS_fsync = 82,
   SYS_exit_group = 94,
+  SYS_prctl = 167,
   SYS_getpid = 172,
+  SYS_clone = 220,
   SYS_execve = 221,
   SYS_mmap = 222,
+  SYS_wait4 = 260,
   SYS_memfd_create = 279,
   SYS_execveat = 281,
   SYS_openat2 = 437,
@@ -69,8 +72,11 @@ enum {
   SYS_pread64 = 17,
   SYS_getpid = 39,
   SYS_sendfile = 40,
+  SYS_clone = 56,
   SYS_execve = 59,
+  SYS_wait4 = 61,
   SYS_fsync = 74,
+  SYS_prctl = 157,
   SYS_fgetxattr = 193,
   SYS_getdents64 = 217,
   SYS_exit_group = 231,
@@ -129,6 +135,8 @@ enum { RESOLVE_IN_ROOT = 0x10 };
 enum { S_IFMT = 0170000, S_IFREG = 0100000, S_ISUID = 04000, S_ISGID = 02000 };
 /* include/uapi/linux/auxvec.h, include/uapi/linux/binfmts.h */
 enum { AT_NULL = 0, AT_EXECFD = 2, AT_FLAGS = 8, AT_SECURE = 23, AT_FLAGS_PRESERVE_ARGV0 = 1 };
+/* include/uapi/linux/prctl.h, include/uapi/asm-generic/signal.h; SIGCHLD is 17 on both. */
+enum { PR_SET_PDEATHSIG = 1, SIGKILL = 9, SIGCHLD = 17 };
 enum { STDERR = 2 };
 
 static inline int open_at(int folder, const char *path, int flags, int mode) {
@@ -161,6 +169,16 @@ static inline int execute(const char *path, char *const *argv, char *const *envp
 /* Executes an open file (execveat(2)). */
 static inline int execute_file(int file, char *const *argv, char *const *envp) {
   return (int)syscall6(SYS_execveat, file, (long)"", (long)argv, (long)envp, AT_EMPTY_PATH, 0);
+}
+/* As fork(2): answers 0 in the child. Its flags and the order of the rest do not matter where nothing is shared. */
+static inline int fork_process(void) { return (int)syscall6(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0); }
+/* Answers the exit status of a child, or 128 and its signal, as a shell does (wait4(2)). */
+static inline int wait_for(int child) {
+  enum { EINTR = 4 };
+  int status = 0;
+  while (syscall6(SYS_wait4, child, (long)&status, 0, 0, 0, 0) == -EINTR) {
+  }
+  return (status & 0x7f) == 0 ? status >> 8 & 0xff : 128 + (status & 0x7f);
 }
 static inline _Noreturn void end_process(int status) {
   for (;;) syscall6(SYS_exit_group, status, 0, 0, 0, 0, 0);

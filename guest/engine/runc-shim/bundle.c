@@ -22,6 +22,16 @@ const char *bundle_of(const struct process *self) {
   return makes_container && bundle == NULL ? "." : bundle;
 }
 
+int runs_to_end(const struct process *self) {
+  int runs = 0;
+  for (int i = 1; i < self->argc; i += 1) {
+    struct text argument = text_of(self->argv[i]);
+    if (is_text(argument, "run")) runs = 1;
+    if (is_text(argument, "--detach") || is_text(argument, "-d")) return 0;
+  }
+  return runs;
+}
+
 static enum machine machine_of(int root, const char *path) {
   uint8_t bytes[ELF_PREFIX_BYTES];
   int file = open_in_root(root, path);

@@ -1,6 +1,6 @@
 /*
  * Stands before runc on dockerd's PATH, so in front of `docker run` and of BuildKit: gives containers of x86_64 programs
- * what the translator needs, then becomes runc. As a hook it removes what the translator left (scratch.h). It asks nobody, so it works while the agent does not; and whatever is
+ * what the translator needs, then becomes runc, or waits for it. It also removes what the translator left (scratch.h). It asks nobody, so it works while the agent does not; and whatever is
  * odd leaves the container as it was, which then runs as well as it can without.
  */
 #include "../../freestanding/linux.h"
@@ -69,24 +69,42 @@ static void replace_config(int bundle, struct text text) {
   if (renamed < 0) syscall6(SYS_unlinkat, bundle, (long)TEMPORARY, 0, 0, 0, 0);
 }
 
-static void adapt(const char *path) {
+/* Answers what has to be removed when the container has ended and nobody else does it; empty when there is nothing. */
+static struct text adapt(const char *path, int stays) {
+  struct text at_end = {hook, 0};
   int bundle = open_file(path, O_RDONLY);
-  if (bundle < 0) return;
+  if (bundle < 0) return at_end;
   struct text wanted = read_file(AT_FDCWD, EDITS_FILE, edits, sizeof edits);
   struct text given = read_file(bundle, CONFIG, config, sizeof config);
   if (wanted.length > 0 && given.length > 0 && is_x86_64_bundle(bundle, given)) {
-    struct text at_end = {hook, write_scratch_hook(bundle, given, wanted, hook, sizeof hook)};
-    size_t length = edit_config(given, wanted, at_end, edited, sizeof edited);
+    at_end.length = write_scratch_hook(bundle, given, wanted, hook, sizeof hook);
+    struct text none = {hook, 0};
+    size_t length = edit_config(given, wanted, stays ? none : at_end, edited, sizeof edited);
     if (length > 0) replace_config(bundle, (struct text){edited, length});
   }
   close_file(bundle);
+  return stays ? at_end : (struct text){hook, 0};
+}
+
+/* In a child that does not outlive this process, as whoever kills this one means runc. */
+static int run_and_remove(const struct process *self, struct text at_end) {
+  int child = fork_process();
+  if (child > 0) {
+    int status = wait_for(child);
+    remove_scratch_of(at_end);
+    end_process(status);
+  }
+  if (child == 0) syscall6(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+  return execute(RUNC, self->argv, self->envp);
 }
 
 int start(const struct process *self) {
   if (self->argc > 0 && is_text(text_of(self->argv[0]), SCRATCH_COMMAND)) return remove_scratch(self);
   const char *bundle = bundle_of(self);
-  if (bundle != NULL) adapt(bundle);
-  execute(RUNC, self->argv, self->envp);
+  struct text at_end = {hook, 0};
+  if (bundle != NULL) at_end = adapt(bundle, runs_to_end(self));
+  if (at_end.length > 0) run_and_remove(self, at_end);
+  else execute(RUNC, self->argv, self->envp);
   static const char message[] = "rosetta-vm: " RUNC " cannot be started.\n";
   write_file(STDERR, message, sizeof message - 1);
   return STATUS_CANNOT_START;

@@ -162,6 +162,21 @@ static void remove_folder(int root, char *path, int with_files) {
   close_file(parent);
 }
 
+void remove_scratch_of(struct text hook) {
+  static char path[2 * MAX_PATH_BYTES];
+  struct json_items args;
+  struct text none;
+  struct text argument;
+  int root = -1;
+  if (!json_open(json_member(hook, "args"), '[', &args)) return;
+  for (int i = 0; json_next(&args, &none, &argument) && json_string(argument, path, sizeof path); i += 1) {
+    if (i == 1) root = open_file(path, O_RDONLY | O_DIRECTORY);
+    if (i >= 1 && root < 0) return;
+    if (i >= 2) remove_folder(root, path, i == 2);
+  }
+  if (root >= 0) close_file(root);
+}
+
 int remove_scratch(const struct process *self) {
   int root = self->argc < 3 ? -1 : open_file(self->argv[1], O_RDONLY | O_DIRECTORY);
   if (root < 0) return 0;

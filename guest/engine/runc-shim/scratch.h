@@ -1,7 +1,9 @@
 /*
  * What a translator leaves in the home of a container's user: Rosetta keeps a folder `.cache/rosetta` there, which would
  * become part of an image's layer. A mount over it would leave its mount point in the layer instead, and would stand in
- * the way of a `rm -rf ~/.cache`. So it is removed when the container has ended, by a hook, while its root is there.
+ * the way of a `rm -rf ~/.cache`. So it is removed when the container has ended, while its root is there: by a hook where
+ * runc does not wait for that, and by the shim itself where it does. BuildKit, which runs each step with `runc run
+ * --keep`, unmounts the root before it deletes the container, so that a hook of the deletion would come too late.
  */
 #ifndef ROSETTA_VM_SCRATCH_H
 #define ROSETTA_VM_SCRATCH_H
@@ -18,6 +20,9 @@
  * starts. Answers its length, or 0 when nothing has to be removed.
  */
 size_t write_scratch_hook(int bundle, struct text config, struct text edits, char *buffer, size_t size);
+
+/* Does what a hook that write_scratch_hook wrote would do. */
+void remove_scratch_of(struct text hook);
 
 /* The hook: `rosetta-vm-scratch <root> <folder and, behind it, its parents>`. Answers the exit status. */
 int remove_scratch(const struct process *self);

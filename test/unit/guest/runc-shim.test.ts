@@ -1,11 +1,11 @@
 /** The runc shim itself, compiled for this host, on real bundles in a temporary folder. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { editsFile } from '../../../guest/engine/edits.ts';
 import { compileForHost } from './support/compile.ts';
 import { elfFile } from './support/elf.ts';
@@ -307,21 +307,65 @@ describe('what the translator leaves in the home', () => {
 
   it('is no trap: a link put in its place leads nowhere', async () => {
     const outside = at('outside');
-    await mkdir(outside, { recursive: true });
-    await writeFile(path.join(outside, 'precious'), 'x');
-    await mkdir(path.join(rootfs, 'kept'));
-    await writeFile(path.join(rootfs, 'kept/precious'), 'x');
+    await mkdir(path.join(outside, 'rosetta'), { recursive: true });
+    for (const name of ['precious', 'rosetta/precious']) await writeFile(path.join(outside, name), 'x');
     await runHook(withEnv('HOME=/root'), async () => {
       await mkdir(path.join(rootfs, 'root/.cache'), { recursive: true });
-      await symlink('/kept', path.join(rootfs, 'root/.cache/rosetta'));
+      await symlink(outside, path.join(rootfs, 'root/.cache/rosetta'));
     });
     await rm(path.join(rootfs, 'root'), { recursive: true });
     await runHook(withEnv('HOME=/root'), async () => {
       await mkdir(path.join(rootfs, 'root'));
       await symlink(outside, path.join(rootfs, 'root/.cache'));
     });
-    expect(await readdir(outside)).toEqual(['precious']);
-    expect(await readdir(path.join(rootfs, 'kept'))).toEqual(['precious']);
+    expect((await readdir(outside, { recursive: true })).sort()).toEqual(['precious', 'rosetta', 'rosetta/precious']);
+  });
+
+  describe('is removed by the shim itself where runc waits for the container, as in a step of a build', () => {
+    const startRunc = (script: string): Promise<void> =>
+      writeFile(at('runc-of-step'), `#!/bin/sh\n${script}`, { mode: 0o755 });
+    const home = path.join(rootfs, 'root');
+    const step = ['run', '--bundle', bundle, '--keep', 'id'];
+    let stepShim: string;
+    beforeAll(async () => {
+      await mkdir(at('step'));
+      stepShim = await compileForHost('runc', at('step'), { EDITS_FILE: at('edits'), RUNC: at('runc-of-step') });
+    }, 60_000);
+    const leaveBySh = `mkdir -p ${home}/.cache/rosetta && echo x >${home}/.cache/rosetta/a.flu`;
+
+    it.each([
+      ['well', 'exit 0', 0],
+      ['with a status', 'exit 9', 9],
+      ['by a signal', 'kill -TERM $$', 143],
+    ])('when it ends %s', async (_how, end, status) => {
+      await startRunc(`${leaveBySh}\n${end}\n`);
+      await writeConfig(withEnv('HOME=/root'));
+      expect(spawnSync(stepShim, step, { stdio: 'ignore' }).status).toBe(status);
+      expect(await readdir(home)).toEqual([]);
+      expect(await readConfig()).toEqual(withEnv('HOME=/root'));
+    });
+
+    it('but by the hook when runc does not wait', async () => {
+      await startRunc('exit 0\n');
+      await writeConfig(withEnv('HOME=/root'));
+      spawnSync(stepShim, ['run', '--detach', '--bundle', bundle, 'id'], { stdio: 'ignore' });
+      expect((await hooksOf()).poststop).toHaveLength(1);
+    });
+
+    it('and runc does not outlive it', async () => {
+      await startRunc(`echo $$ >${at('pid')}.new; mv ${at('pid')}.new ${at('pid')}; sleep 60\n`);
+      await writeConfig(withEnv('HOME=/root'));
+      const child = spawn(stepShim, step, { stdio: 'ignore' });
+      const pid = await vi.waitFor(async () => Number(await readFile(at('pid'), 'utf8')), 5_000);
+      child.kill('SIGKILL');
+      // Whoever inherits it may be slow to take note of its end (proc_pid_stat(5): state Z).
+      const state = () =>
+        readFile(`/proc/${pid}/stat`, 'utf8').then(
+          (stat) => stat.split(' ')[2] ?? '',
+          () => 'X',
+        );
+      await vi.waitFor(async () => expect(['Z', 'X']).toContain(await state()), 5_000);
+    });
   });
 
   it('many files go too', async () => {
