@@ -6,7 +6,7 @@ import { evidenceOf, formatChange, formatInterval, formatSummary, rowTitle, verd
 import { type ComparedRow, isQuiet } from './row.ts';
 import type { SessionComparison } from './sessions.ts';
 import { describeSession } from './text.ts';
-import { explainVerdict, needsWords, OUTCOME_WORDS } from './words.ts';
+import { explainAmong, needsWords, OUTCOME_WORDS } from './words.ts';
 
 /** First line of the comment: by it the action finds the comment to replace. */
 export const COMMENT_MARKER = '<!-- rosetta-vm bench -->';
@@ -43,7 +43,13 @@ export function renderPullRequest(comparison: SessionComparison): string {
     ...section('Not comparable as a whole', comparison.obstacles),
     ...(changed.length === 0
       ? ['Nothing changed that is proved.']
-      : [table(changed), ...explanations(changed.filter((row) => needsWords(row, comparison.obstacles)))]),
+      : [
+          table(changed),
+          ...explanations(
+            changed.filter((row) => needsWords(row, comparison.obstacles)),
+            rows,
+          ),
+        ]),
     ...(rest.length === 0 ? [] : [folded(`${count(rest.length, 'row')} without a proved change`, table(rest))]),
     ...(quiet === 0 ? [] : [`${count(quiet, 'count')} without a change.`]),
     ...section('New, nothing to compare with', comparison.added),
@@ -83,10 +89,10 @@ function table(rows: readonly ComparedRow[]): string {
   return `${markdownTable(titles, cells, 3)}${left > 0 ? `\n\n… and ${left} more` : ''}`;
 }
 
-function explanations(rows: readonly ComparedRow[]): string[] {
+function explanations(rows: readonly ComparedRow[], all: readonly ComparedRow[]): string[] {
   if (rows.length === 0) return [];
   const explain = (row: ComparedRow) =>
-    `- ${markdownText(`${rowTitle(row)} ${row.changeArm}: ${explainVerdict(row)}`)}`;
+    `- ${markdownText(`${rowTitle(row)} ${row.changeArm}: ${explainAmong(row, all)}`)}`;
   return [folded('Why', shown(rows, explain))];
 }
 

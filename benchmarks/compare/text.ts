@@ -15,7 +15,7 @@ import {
 } from './format.ts';
 import { type ComparedRow, isQuiet } from './row.ts';
 import type { Gate, SessionComparison, SessionName } from './sessions.ts';
-import { explainVerdict, needsWords, OUTCOME_WORDS } from './words.ts';
+import { explainAmong, needsWords, OUTCOME_WORDS } from './words.ts';
 
 /** A table of the rows without counts that are the same, then every row that is neither the same nor faster in words, then the verdict of the gate. */
 export function renderComparison(comparison: SessionComparison, style: Style = PLAIN, width = 120): string {
@@ -44,7 +44,7 @@ export function renderComparison(comparison: SessionComparison, style: Style = P
   const doubtful = rows.filter((row) => !['same', 'faster'].includes(row.verdict.kind) && needsWords(row, obstacles));
   const quiet = rows.filter(isQuiet).length;
   const explained = doubtful.map(
-    (row) => `  ${wrap(`${rowTitle(row)} ${row.changeArm}: ${explainVerdict(row)}`, width, 2)}\n`,
+    (row) => `  ${wrap(`${rowTitle(row)} ${row.changeArm}: ${explainAmong(row, rows)}`, width, 2)}\n`,
   );
   return [
     `base    ${describeSession(base)}\n`,

@@ -25,6 +25,27 @@ export function explainVerdict(row: ComparedRow, rule: Rule = DEFAULT_RULE): str
   }
 }
 
+/**
+ * The same with a hint: work that needs no translator and changed alike points to the machine rather than to the code.
+ * `rows` are those of the whole comparison.
+ */
+export function explainAmong(row: ComparedRow, rows: readonly ComparedRow[]): string {
+  const native = rows.find(
+    (other) =>
+      other !== row &&
+      other.metric === 'value' &&
+      isNative(other) &&
+      other.suite === row.suite &&
+      other.benchmark === row.benchmark,
+  );
+  const { kind } = row.verdict;
+  const alike = (kind === 'slower' || kind === 'faster') && row.metric === 'value' && native?.verdict.kind === kind;
+  if (!alike || isNative(row) || !('ratio' in native.verdict)) return explainVerdict(row);
+  return `${explainVerdict(row)} The native arm changed as well (${formatChange(native.verdict.ratio)}): look at the machine before the code.`;
+}
+
+const isNative = ({ changeArm }: ComparedRow): boolean => /^native(,|$)/.test(changeArm);
+
 const subject = ({ smallerIsBetter, unit }: ComparedRow): string =>
   unit === 'seconds'
     ? 'The time changed by'

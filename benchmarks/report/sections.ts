@@ -17,7 +17,7 @@ import {
 } from '../compare/format.ts';
 import { type ComparedRow, isQuiet, summary } from '../compare/row.ts';
 import { describeSession } from '../compare/text.ts';
-import { explainVerdict, needsWords, OUTCOME_WORDS } from '../compare/words.ts';
+import { explainAmong, needsWords, OUTCOME_WORDS } from '../compare/words.ts';
 import { commitRange, type HistoryReport, type Series } from '../history/changes.ts';
 import { leftOutLines } from '../history/text.ts';
 import { armName } from '../session.ts';
@@ -219,16 +219,16 @@ export function wordsSection({ arms, comparison, label }: ReportView): Html | nu
   const entries = [
     ...(comparison?.rows ?? [])
       .filter((row) => !isQuiet(row) && needsWords(row, comparison?.obstacles ?? []))
-      .map((row) => ({ row, against: 'the earlier session' })),
-    ...arms.rows.map((row) => ({ row, against: label(row.baseArm).label })),
+      .map((row) => ({ row, against: 'the earlier session', among: comparison?.rows ?? [] })),
+    ...arms.rows.map((row) => ({ row, against: label(row.baseArm).label, among: [] })),
   ];
   if (entries.length === 0) return null;
   const list = (chosen: typeof entries): Html | null =>
     chosen.length === 0
       ? null
       : html`<dl class="words">${chosen.map(
-          ({ row, against }) =>
-            html`<div><dt>${rowTitle(row)}, ${label(row.changeArm).label} against ${against} ${pill(row)}</dt><dd>${explainVerdict(row)}</dd></div>`,
+          ({ row, against, among }) =>
+            html`<div><dt>${rowTitle(row)}, ${label(row.changeArm).label} against ${against} ${pill(row)}</dt><dd>${explainAmong(row, among)}</dd></div>`,
         )}</dl>`;
   const same = entries.filter(({ row }) => row.verdict.kind === 'same');
   return card(

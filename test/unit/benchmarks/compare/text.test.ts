@@ -11,6 +11,7 @@ import { COMMENT_MARKER, renderPullRequest } from '../../../../benchmarks/compar
 import { compareSessions } from '../../../../benchmarks/compare/sessions.ts';
 import { renderComparison } from '../../../../benchmarks/compare/text.ts';
 import type { Session } from '../../../../benchmarks/session.ts';
+import { PLAIN } from '../../../../host/cli/style.ts';
 import { fingerprint, makeSession, OFF, WARM } from '../session-fixtures.ts';
 
 const base = makeSession({ id: 'base', seed: 7 });
@@ -35,6 +36,14 @@ describe('a comparison in text', () => {
     expect(text.trimEnd().split('\n').at(-1)).toBe(
       'Regression by time and counts (time: regression; counts: no regression)',
     );
+  });
+
+  it('points to the machine when work without a translator changed alike', () => {
+    const hint = /gcc-hello cache=warm.* look at the machine before the code\./;
+    const all = makeSession({ seed: 8, factor: (name) => (name === 'compile/gcc-hello' ? 1.12 : 1) });
+    expect(renderComparison(compare(all), PLAIN, Number.POSITIVE_INFINITY)).toMatch(hint);
+    expect(renderPullRequest(compare(all))).toContain('look at the machine before the code');
+    expect(renderComparison(compare(change), PLAIN, Number.POSITIVE_INFINITY)).not.toMatch(/look at the machine/);
   });
 
   it('says in what machines differ', () => {

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
 import { appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { comparable } from '../../../../benchmarks/compare/comparable.ts';
@@ -11,6 +14,7 @@ import { MAX_LINE_BYTES } from '../../../../benchmarks/history/format.ts';
 import { parseHistory, readHistory, sessionOfCommit, sessionsOf } from '../../../../benchmarks/history/read.ts';
 import { renderHistory } from '../../../../benchmarks/history/text.ts';
 import type { Session } from '../../../../benchmarks/session.ts';
+import { packageFile } from '../../../../host/package-root.ts';
 import { commitOf, makeHistory, makeSession, NATIVE, OFF, WARM } from '../session-fixtures.ts';
 
 let folder: string;
@@ -71,6 +75,33 @@ describe('writing a history', () => {
     await appendSession(file, small('one'));
     await appendAck(file, { date: '2026-11-25T00:00:00Z', session: 'one', reason: 'a new compiler' });
     expect(await readFile(file, 'utf8')).toMatch(/^somebody’s own line\n/);
+  });
+
+  it('is as it was when the disk is full in the middle of a write', async () => {
+    await appendSession(file, small('one'));
+    const before = await readFile(file, 'utf8');
+    const script = path.join(folder, 'append.mjs');
+    await build({
+      ...{ bundle: true, platform: 'node', format: 'esm', outfile: script, logLevel: 'silent' },
+      stdin: {
+        contents: `import { appendSession } from './benchmarks/history/append.ts';
+          const [file, session] = process.argv.slice(2);
+          await appendSession(file, JSON.parse(session)).catch((error) => console.log(error.code));`,
+        resolveDir: packageFile('.'),
+      },
+    });
+    // The shell's limit on a file's size, in KiB, stands for a full disk: write(2) stops in the middle.
+    const argv = [
+      '-c',
+      'ulimit -f 4; exec "$@"',
+      'bash',
+      process.execPath,
+      script,
+      file,
+      JSON.stringify(makeSession()),
+    ];
+    expect((await promisify(execFile)('bash', argv)).stdout.trim()).toBe('EFBIG');
+    expect(await readFile(file, 'utf8')).toBe(before);
   });
 
   it('keeps an arm in which every sample failed', async () => {
