@@ -30,6 +30,8 @@ export class StandInMachine {
   readonly configuration: VzConfiguration;
   /** Verbs that have reached the queue's front, in their order. */
   readonly asked: VzVerb[] = [];
+  /** The state in which it was let go of; null before. */
+  closedIn: VzState | null = null;
   readonly #world: StandInWorld;
   readonly #parts: MachineParts;
   /** The serial dispatch queue: one block at a time, in order, and none within the call that put it there. */
@@ -82,6 +84,7 @@ export class StandInMachine {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.closedIn = this.#state;
     this.#queue.length = 0;
     this.#connections.clear();
     this.#state = 'stopped';

@@ -40,6 +40,7 @@ const POSIX_ERRORS: Readonly<Record<number, string>> = {
   5: 'EIO',
   12: 'ENOMEM',
   13: 'EACCES',
+  15: 'ENOTBLK',
   16: 'EBUSY',
   17: 'EEXIST',
   20: 'ENOTDIR',

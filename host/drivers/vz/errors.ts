@@ -148,7 +148,7 @@ function invalidConfiguration(failure: VzFailure, context: FailureContext): Mean
   const { subject } = failure;
   const said = `${failure.message} ${failure.reason}`;
   if (/entitlement/i.test(said)) return NOT_ENTITLED;
-  if (subject === 'rosetta' || /rosetta/i.test(said)) return NO_ROSETTA;
+  if (subject.startsWith('rosetta') || /rosetta/i.test(said)) return NO_ROSETTA;
   if (context.verb === 'save' || context.verb === 'restore') return notSaveable(failure, context);
   const disk = diskOf(failure, context);
   if (disk?.attachment.kind === 'nbd') return nbdUrlRefused(disk.attachment.url);

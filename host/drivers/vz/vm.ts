@@ -150,7 +150,7 @@ export class VzMachine implements VirtualMachine {
       launch.life = life;
       await Promise.race([
         life.session.request(verb, argument, this.#limits[verb]),
-        // A machine that ends in its start gives the better reason.
+        // A machine that ends in its start gives the better reason; a reply that came before wins, being the first here.
         life.ending.promise.then((ending): never => {
           throw this.#endedInStart(ending);
         }),
@@ -254,8 +254,7 @@ export class VzMachine implements VirtualMachine {
       case 'stopped': {
         const ending: Ending =
           event.error === null ? { by: 'guest' } : { by: 'framework', words: wordsOf(event.error) };
-        // Who waits for a reply that came before it hears of that first.
-        setImmediate(() => this.#conclude(life, ending));
+        this.#conclude(life, ending);
         break;
       }
       case 'state':

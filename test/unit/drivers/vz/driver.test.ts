@@ -3,7 +3,7 @@
  * here shows that Virtualization.framework keeps them; nothing was run on a Mac.
  */
 import { fstatSync } from 'node:fs';
-import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { afterAll, afterEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -129,6 +129,33 @@ describe('a machine that ends by itself', () => {
     expect(addon.machines).toEqual([]);
   });
 
+  test('at once: the start has succeeded, then it has stopped', async () => {
+    const { driver, addon } = macDriver();
+    addon.world.hangs.add('start');
+    const machine = await driver.create(await folder.plan());
+    const stopped = untilStopped(machine);
+    const starting = machine.start();
+    await eventually(() => addon.machines.length === 1 && addon.machine.asked.includes('start'));
+    addon.machine.write('{"id":1,"ok":true,"value":null}\n{"event":"stopped","error":null}\n');
+    await starting;
+    expect(await stopped).toMatchObject({ kind: 'guest' });
+  });
+
+  test('before it has started: that is why the start fails', async () => {
+    const { driver, addon } = macDriver();
+    addon.world.hangs.add('start');
+    const machine = await driver.create(await folder.plan());
+    const failed = expect(machine.start()).rejects.toMatchObject({
+      code: 'E_VM_FAILED',
+      why: expect.stringContaining('VZErrorInternal'),
+    });
+    await eventually(() => addon.machines.length === 1 && addon.machine.asked.includes('start'));
+    addon.machine.write(`${JSON.stringify({ event: 'stopped', error: vzFailure(1, 'Internal error.') })}\n`);
+    await failed;
+    expect(machine.state).toBe('error');
+    expect(addon.machines).toEqual([]);
+  });
+
   test('because it was asked to power off', async () => {
     const { machine } = await running();
     const stopped = untilStopped(machine);
@@ -211,10 +238,12 @@ describe('a framework that does not answer', () => {
   });
 
   test('stop waits for a change that is under way, since the framework would refuse it', async () => {
-    const { machine, states } = await running();
-    const pausing = machine.pause();
-    await Promise.all([pausing, machine.stop()]);
-    expect(states.at(-1)).toBe('stopped');
+    const { machine, addon } = await running();
+    const inAddon = addon.machine;
+    await Promise.all([machine.pause(), machine.stop()]);
+    expect(machine.state).toBe('stopped');
+    // The power was cut before the machine was let go of.
+    expect(inAddon.closedIn).toBe('stopped');
   });
 });
 
@@ -472,6 +501,10 @@ describe('the driver', () => {
     expect(await driver.probe()).toMatchObject({ usable: false, capabilities: [{ id: 'addon', status: 'missing' }] });
   });
 
+  test('is none on another system', async () => {
+    await expect(hostDriver(statePaths({}, '/nowhere'), 'win32')).rejects.toMatchObject({ code: 'E_HOST_UNSUPPORTED' });
+  });
+
   test('empties the console’s log at a start, and keeps it for its owner', async () => {
     const { driver } = macDriver();
     const plan = await folder.plan();
@@ -480,6 +513,10 @@ describe('the driver', () => {
     onTestFinished(() => machine.stop());
     await machine.start();
     expect(await readFile(plan.serialLog, 'utf8')).toBe('');
+    await machine.stop();
+    await rm(plan.serialLog);
+    await machine.start();
+    expect((await stat(plan.serialLog)).mode & 0o777).toBe(0o600);
   });
 });
 

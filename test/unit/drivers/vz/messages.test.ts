@@ -1,6 +1,6 @@
 import { closeSync, writeSync } from 'node:fs';
 import fc from 'fast-check';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import type { VzLine } from '../../../../host/drivers/vz/addon.ts';
 import { MAX_LINE_BYTES, readLines } from '../../../../host/drivers/vz/lines.ts';
 import { parseHostReport, parseLine, thrownFailure } from '../../../../host/drivers/vz/messages.ts';
@@ -37,9 +37,11 @@ const line: fc.Arbitrary<VzLine> = fc.oneof(
   fc.record({ event: fc.constant('wake' as const) }),
 );
 
+const fifos = new Fifos();
+afterAll(() => fifos.remove());
+
 /** A channel with what its reader hears of it. */
 function channel() {
-  const fifos = new Fifos();
   const { reader, writer } = fifos.pair();
   const heard: VzLine[] = [];
   let done = (_: Error | null): void => {};
@@ -47,7 +49,6 @@ function channel() {
     done = resolve;
   });
   const lines = readLines(reader, { line: (line) => heard.push(line), end: (error) => done(error) });
-  onTestFinished(() => fifos.remove());
   return { writer, heard, ended, lines };
 }
 
