@@ -22,16 +22,15 @@ Checks what only a Mac can show, and prints a report in Markdown.
   -h, --help      this text
 `;
 
-const { values } = parseArgs({
-  options: {
-    full: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true, default: [] },
-    keep: { type: 'boolean', default: false },
-    output: { type: 'string', short: 'o' },
-    list: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-});
+const OPTIONS = {
+  full: { type: 'boolean', default: false },
+  only: { type: 'string', multiple: true, default: [] as string[] },
+  keep: { type: 'boolean', default: false },
+  output: { type: 'string', short: 'o' },
+  list: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'];
 
 const tell = (text: string): void => void process.stderr.write(`${text}\n`);
 
@@ -39,6 +38,13 @@ const tell = (text: string): void => void process.stderr.write(`${text}\n`);
 const FOUNDATIONS = ['signature-plain', 'machine-up'];
 
 async function main(): Promise<number> {
+  let values: Values;
+  try {
+    values = parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    tell(`${(error as Error).message}\n\n${USAGE}`);
+    return 2;
+  }
   if (values.help || values.list) {
     process.stdout.write(values.help ? USAGE : `${CLAIMS.map(({ id, claim }) => `${id}\t${claim}`).join('\n')}\n`);
     return 0;
@@ -52,10 +58,10 @@ async function main(): Promise<number> {
     tell('This is no Mac. What this command checks, only a Mac can show.');
     return 5;
   }
-  return await report();
+  return await report(values);
 }
 
-async function report(): Promise<number> {
+async function report(values: Values): Promise<number> {
   // Below the home folder: the sockets' paths must stay short, and $TMPDIR is half the limit long on macOS.
   const parent = path.join(homedir(), '.rosetta-vm-check');
   await mkdir(parent, { recursive: true, mode: 0o700 });
