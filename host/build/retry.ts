@@ -24,7 +24,7 @@ export interface FailedTry {
   readonly suspicion: Suspicion | null;
 }
 
-type Controls = Pick<AgentClient, 'health' | 'cacheHoldOff' | 'translatorHold' | 'denyAdd'>;
+type Controls = Pick<AgentClient, 'health' | 'cacheHoldOff' | 'translatorHold' | 'denyAdd' | 'execCounts'>;
 
 interface RetryOptions {
   /** Says plainly what is being done. */
@@ -100,5 +100,12 @@ async function remember(
   }
   const reason = `Failed in a build: ${failed.suspicion?.evidence ?? ''}`.slice(0, 200);
   await agent.denyAdd({ program, from, reason });
-  tell(`${helped} ${program} is kept from ${from === 'cache' ? 'the cache' : from} from now on (\`cache deny list\`).`);
+  const avoided = from === 'cache' ? 'the cache' : from;
+  // A translator that the kernel starts itself asks nobody: the list counts only where the router stands before it.
+  const { counted } = await agent.execCounts();
+  tell(
+    counted
+      ? `${helped} ${program} is kept from ${avoided} from now on (\`cache deny list\`).`
+      : `${helped} ${program} would be kept from ${avoided} if \`rosetta: {router: true}\` were set; it is noted (\`cache deny list\`).`,
+  );
 }

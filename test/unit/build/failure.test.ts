@@ -86,7 +86,7 @@ describe('known errors', () => {
 });
 
 /** A machine that writes down what is switched. */
-function machine(health: Partial<Health> = {}) {
+function machine(health: Partial<Health> = {}, counted = true) {
   const calls: string[] = [];
   const denied: DenyAddRequest[] = [];
   const told: string[] = [];
@@ -105,6 +105,7 @@ function machine(health: Partial<Health> = {}) {
       denied.push(request);
       return { rows: [] };
     },
+    execCounts: async () => ({ counted, translators: [] }),
   };
   return { agent, calls, denied, told, options: { tell: (text: string) => void told.push(text) } };
 }
@@ -130,6 +131,13 @@ describe('trying again', () => {
     expect(calls).toEqual(['cache off', 'cache on']);
     expect(denied).toMatchObject([{ program: '/usr/bin/tool', from: 'cache' }]);
     expect(told.join()).toContain('without the translation cache');
+  });
+
+  test('does not promise what the deny list cannot keep where no router reads it', async () => {
+    const { agent, denied, told, options } = machine({}, false);
+    await withRetries(agent, async (condition) => (condition.cache ? crashed(condition) : null), options);
+    expect(denied).toHaveLength(1);
+    expect(told.at(-1)).toContain('router: true');
   });
 
   test('with the next translator helps: the program is kept from the first, and all is as before', async () => {
