@@ -6,7 +6,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
-import type { TranslatorName } from '../../guest/protocol.ts';
+import { ROSETTA_SOCKET, RVM_DIR, type TranslatorName } from '../../guest/protocol.ts';
 import type { AgentClient } from '../channel/agent-client.ts';
 import { runBuild } from './build.ts';
 import { PLAIN_BUILD } from './request.ts';
@@ -26,7 +26,8 @@ const DOCKERFILE = 'FROM scratch\nCOPY probe /probe\nRUN ["/probe"]\n';
 export async function probeBuild(agent: AgentClient, signal: AbortSignal): Promise<ProbeResult> {
   const context = await mkdtemp(path.join(tmpdir(), 'rosetta-vm-probe-'));
   try {
-    await writeFile(path.join(context, 'probe'), probeProgram());
+    const { backend } = (await agent.health({ signal })).cache;
+    await writeFile(path.join(context, 'probe'), probeProgram(backend === 'rosettad' ? ROSETTA_SOCKET : CACHE_FOLDER));
     await chmod(path.join(context, 'probe'), 0o755);
     let said = '';
     const { steps } = await runBuild(
@@ -62,24 +63,24 @@ export async function probeBuild(agent: AgentClient, signal: AbortSignal): Promi
   }
 }
 
-/** Where containers find the cache (design: under /dev); the program asks for it with access(2). */
-const CACHE_FOLDER = '/dev/rvm-cache';
+/** Where containers find box64's cache. What Rosetta has in reach is its daemon's socket. */
+const CACHE_FOLDER = `${RVM_DIR}-cache`;
 /** Makes it a program of glibc, which the router gives to the first translator; the file need not be there. */
 const INTERPRETER = '/lib64/ld-linux-x86-64.so.2';
 
-/** The whole program: prints `on` or `off`, by whether the cache's folder is there. (elf(5); System V ABI, AMD64.) */
-export function probeProgram(): Buffer {
+/** The whole program: prints `on` or `off`, by whether access(2) finds this path. (elf(5); System V ABI, AMD64.) */
+export function probeProgram(cache: string): Buffer {
   const code = Buffer.from(
     [
-      '488d3d3a000000', // lea  path(%rip), %rdi
+      '488d3d41000000', // lea  path(%rip), %rdi
       '31f6', //           xor  %esi, %esi       F_OK
       'b815000000', //     mov  $21, %eax        access
       '0f05', //           syscall
-      '488d3539000000', // lea  on(%rip), %rsi
+      '488d352a000000', // lea  on(%rip), %rsi
       'ba03000000', //     mov  $3, %edx
       '85c0', //           test %eax, %eax
       '740c', //           jz   say
-      '488d352c000000', // lea  off(%rip), %rsi
+      '488d351d000000', // lea  off(%rip), %rsi
       'ba04000000', //     mov  $4, %edx
       'bf01000000', // say: mov $1, %edi         standard output
       'b801000000', //     mov  $1, %eax         write
@@ -90,7 +91,7 @@ export function probeProgram(): Buffer {
     ].join(''),
     'hex',
   );
-  const body = Buffer.concat([code, Buffer.from(`${CACHE_FOLDER}\0on\noff\n`)]);
+  const body = Buffer.concat([code, Buffer.from(`on\noff\n${cache}\0`)]);
   const interpreter = Buffer.from(`${INTERPRETER}\0`);
   const headerBytes = 64 + 2 * 56;
   const entry = headerBytes + interpreter.length;
