@@ -13,6 +13,8 @@ import { Engine } from '../engine/engine.ts';
 import {
   AGENT_LISTENS,
   type BootConfig,
+  type CachePruneRequest,
+  type CachePruneResult,
   EXEC_UPGRADE,
   type ExecRequest,
   FORWARD_UPGRADE,
@@ -160,7 +162,7 @@ class Guest {
         'GET /v1/health': () => this.#health(),
         'GET /v1/cache/stats': () => this.#cache.stats(),
         'POST /v1/cache/verify': () => this.#cache.verify(),
-        'POST /v1/cache/prune': ({ body }) => this.#cache.prune(requests.parsePruneRequest(body)),
+        'POST /v1/cache/prune': ({ body }) => this.#pruneCache(requests.parsePruneRequest(body)),
         'PUT /v1/cache': ({ body }) => this.#cache.setEnabled(requests.parseCacheSwitch(body).enabled),
         'GET /v1/cache/activity': ({ url }) => this.#cache.activity(requests.parseTimeSpan(url.searchParams)),
         'GET /v1/cache/deny': () => this.#deny.list(),
@@ -199,6 +201,12 @@ class Guest {
     await this.#engine.stop();
     await this.#cache.detach();
     await this.#log.flush();
+  }
+
+  async #pruneCache(request: CachePruneRequest): Promise<CachePruneResult> {
+    const result = await this.#cache.prune(request);
+    if (request.dryRun !== true) await this.#translator.forgetPrograms();
+    return result;
   }
 
   async #health(): Promise<Health> {

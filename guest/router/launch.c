@@ -65,8 +65,27 @@ void use_copy(struct call *call) {
   call->copied = 1;
 }
 
+/*
+ * The value of a settled program is of this router's giving, to what started this one: it is not inherited. A settled
+ * program gets it in place of the value that all get; another value is somebody's wish and stays.
+ */
+static int is_of_other_setting(const char *assignment, const struct table *table, int settled) {
+  for (unsigned i = 0; i < table->variable_count; i += 1) {
+    const struct variable *variable = &table->variables[i];
+    if (variable->setting != SET_SETTLED) continue;
+    if (same_text(text_of(assignment), text_of(variable->assignment))) return 1;
+    for (unsigned k = 0; settled && k < table->variable_count; k += 1) {
+      const struct variable *usual = &table->variables[k];
+      if (usual->setting != SET_ALWAYS || usual->translator != variable->translator) continue;
+      if (!has_name(usual->assignment, name_of(variable->assignment))) continue;
+      if (same_text(text_of(assignment), text_of(usual->assignment))) return 1;
+    }
+  }
+  return 0;
+}
+
 /* True for variables that are not passed on as they are. */
-static int is_replaced(const char *assignment, const struct call *call, const struct table *table, int without_cache) {
+static int is_replaced(const char *assignment, const struct call *call, const struct table *table, struct choice choice) {
   struct text name = name_of(assignment);
   if (call->secure) {
     for (size_t i = 0; i < sizeof UNTRUSTED_PREFIXES / sizeof *UNTRUSTED_PREFIXES; i += 1) {
@@ -74,9 +93,11 @@ static int is_replaced(const char *assignment, const struct call *call, const st
     }
   }
   if (has_name(WITHOUT_CACHE_MARK, name) || has_name(ARGV0_NAME, name) || has_name(ARGV0_COPY_NAME, name)) return 1;
-  if (!without_cache && environment_value(call->self, WITHOUT_CACHE_MARK) == NULL) return 0;
+  if (is_of_other_setting(assignment, table, choice.settled)) return 1;
+  if (!choice.without_cache && environment_value(call->self, WITHOUT_CACHE_MARK) == NULL) return 0;
   for (unsigned i = 0; i < table->variable_count; i += 1) {
-    if (table->variables[i].without_cache && has_name(table->variables[i].assignment, name)) return 1;
+    const struct variable *variable = &table->variables[i];
+    if (variable->setting == SET_WITHOUT_CACHE && has_name(variable->assignment, name)) return 1;
   }
   return 0;
 }
@@ -94,15 +115,19 @@ static void make_environment(const struct call *call, const struct table *table,
   size_t count = 0;
   for (size_t i = 0; i < call->self->env_count; i += 1) {
     char *assignment = call->self->envp[i];
-    if (is_replaced(assignment, call, table, choice.without_cache)) continue;
+    if (is_replaced(assignment, call, table, choice)) continue;
     envp[count] = assignment;
     count += 1;
   }
-  for (int forced = 1; forced >= 0; forced -= 1) {
+  static const enum setting ORDER[] = {SET_WITHOUT_CACHE, SET_SETTLED, SET_ALWAYS};
+  for (size_t step = 0; step < sizeof ORDER / sizeof *ORDER; step += 1) {
+    if (ORDER[step] == SET_WITHOUT_CACHE && !choice.without_cache) continue;
+    if (ORDER[step] == SET_SETTLED && !choice.settled) continue;
     for (unsigned i = 0; i < table->variable_count; i += 1) {
       const struct variable *variable = &table->variables[i];
-      if (variable->translator != choice.translator || variable->without_cache != forced) continue;
-      if (forced ? !choice.without_cache : is_set(envp, count, name_of(variable->assignment))) continue;
+      if (variable->translator != choice.translator || variable->setting != ORDER[step]) continue;
+      /* Those of the first kind were taken out of the environment. */
+      if (ORDER[step] != SET_WITHOUT_CACHE && is_set(envp, count, name_of(variable->assignment))) continue;
       envp[count] = (char *)variable->assignment;
       count += 1;
     }

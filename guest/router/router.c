@@ -93,15 +93,26 @@ static struct text canonical_path(int file, const char *given, char *buffer, siz
   return length <= 0 ? text_of(given) : (struct text){buffer, (size_t)length};
 }
 
+/*
+ * box64 writes a program's whole entry again at each end of one that translated anything, which some always do; for a
+ * short program that costs more than all the rest. So the first two starts write, and from then on one in four: enough
+ * to keep what other ways through the program add.
+ */
+static int is_settled(unsigned earlier_starts) { return earlier_starts >= 2 && earlier_starts % 4 != 0; }
+
 static struct choice choose_for(const struct call *call, int file) {
   static char path[4096];
   struct program program;
   /* Not a program to us: the first translator says what is wrong with it. */
-  if (!read_program(file, &program)) return (struct choice){0, REASON_DEFAULT, 0};
+  if (!read_program(file, &program)) return (struct choice){0, REASON_DEFAULT, 0, 0};
   struct text canonical = text_of(call->path);
   if (table.denied_count > 0) canonical = canonical_path(file, call->path, path, sizeof path);
   const char *wanted = call->secure ? NULL : environment_value(call->self, "ROSETTA_VM_TRANSLATOR=");
-  return choose(&table, &program, canonical, text_of(wanted == NULL ? "" : wanted));
+  struct choice choice = choose(&table, &program, canonical, text_of(wanted == NULL ? "" : wanted));
+  /* Starts that keep nothing anyway, as with the cache switched off, do not count. */
+  if (choice.without_cache || !has_setting(&table, choice.translator, SET_SETTLED)) return choice;
+  choice.settled = is_settled(count_program(COUNTERS, text_of(call->path), &program));
+  return choice;
 }
 
 /* The one that is left where the translators' folder is missing: a root that nobody prepared. */
@@ -109,7 +120,7 @@ static void launch_embedded(const struct call *call) {
   int file = open_embedded();
   for (unsigned i = 0; file >= 0 && i < table.translator_count; i += 1) {
     if (table.translators[i].calling != CALL_QEMU) continue;
-    launch(call, &table, (struct choice){i, REASON_FAILED, 0}, file);
+    launch(call, &table, (struct choice){i, REASON_FAILED, 0, 0}, file);
   }
 }
 
@@ -139,7 +150,7 @@ int start(const struct process *self) {
   for (unsigned i = 0; i < table.translator_count; i += 1) {
     if (i == choice.translator) continue;
     count_exec(COUNTERS, table.translators[i].slot, REASON_FAILED);
-    launch(&call, &table, (struct choice){i, REASON_FAILED, choice.without_cache}, -1);
+    launch(&call, &table, (struct choice){i, REASON_FAILED, choice.without_cache, 0}, -1);
   }
   launch_embedded(&call);
   say(call.path, ": none of the x86_64 translators can be started here; is " RVM_DIR " missing in this root?\n");

@@ -50,14 +50,14 @@ static int parse_translator(struct text line, struct table *table) {
   return 1;
 }
 
-/* `env <translator> NAME=value`, `without-cache <translator> NAME=value` */
-static int parse_variable(struct text line, int without_cache, struct table *table) {
+/* `env`, `without-cache` or `settled`, then `<translator> NAME=value` */
+static int parse_variable(struct text line, enum setting setting, struct table *table) {
   if (table->variable_count == MAX_VARIABLES) return 0;
   struct variable *variable = &table->variables[table->variable_count];
   if (!find_translator(table, take_until(&line, ' '), &variable->translator)) return 0;
   size_t name_length = index_of(line, '=');
   if (name_length == 0 || name_length == line.length) return 0;
-  variable->without_cache = without_cache;
+  variable->setting = setting;
   variable->assignment = line.at;
   table->variable_count += 1;
   return 1;
@@ -79,8 +79,9 @@ static int parse_denied(struct text line, struct table *table) {
 static int parse_line(struct text line, struct table *table) {
   struct text word = take_until(&line, ' ');
   if (is_text(word, "translator")) return parse_translator(line, table);
-  if (is_text(word, "env")) return parse_variable(line, 0, table);
-  if (is_text(word, "without-cache")) return parse_variable(line, 1, table);
+  if (is_text(word, "env")) return parse_variable(line, SET_ALWAYS, table);
+  if (is_text(word, "without-cache")) return parse_variable(line, SET_WITHOUT_CACHE, table);
+  if (is_text(word, "settled")) return parse_variable(line, SET_SETTLED, table);
   if (is_text(word, "deny")) return parse_denied(line, table);
   return 1;
 }
@@ -96,6 +97,13 @@ int parse_table(char *bytes, size_t length, struct table *table) {
     if (line_number == 0 && !is_text(line, FIRST_LINE)) return 0;
     if (is_text(line, LAST_LINE)) return rest.length == 0 && table->translator_count > 0;
     if (line_number > 0 && !parse_line(line, table)) return 0;
+  }
+  return 0;
+}
+
+int has_setting(const struct table *table, unsigned translator, enum setting setting) {
+  for (unsigned i = 0; i < table->variable_count; i += 1) {
+    if (table->variables[i].translator == translator && table->variables[i].setting == setting) return 1;
   }
   return 0;
 }
@@ -132,7 +140,7 @@ static enum reason objection(const struct table *table, unsigned index, const st
 }
 
 struct choice choose(const struct table *table, const struct program *program, struct text path, struct text wanted) {
-  struct choice choice = {0, REASON_DEFAULT, is_denied(table, program, path, text_of("cache"))};
+  struct choice choice = {0, REASON_DEFAULT, is_denied(table, program, path, text_of("cache")), 0};
   if (find_translator(table, wanted, &choice.translator)) {
     choice.reason = REASON_ENVIRONMENT;
     return choice;

@@ -34,11 +34,20 @@ struct translator {
   const char *path;
 };
 
+/* In which programs a variable is set. */
+enum setting {
+  /* All, where it is absent. */
+  SET_ALWAYS,
+  /* Those that are kept from the cache, even over another value. */
+  SET_WITHOUT_CACHE,
+  /* Those whose translations are likely all in the cache: in place of the value that all get. */
+  SET_SETTLED,
+};
+
 /* A variable that a translator's process must have. */
 struct variable {
   unsigned translator;
-  /* Nonzero: set, even over another value, in programs that are kept from the cache; else set where it is absent. */
-  int without_cache;
+  enum setting setting;
   /* `NAME=value`, ended by NUL. */
   const char *assignment;
 };
@@ -70,7 +79,11 @@ struct choice {
   unsigned translator;
   enum reason reason;
   int without_cache;
+  int settled;
 };
+
+/* Whether a translator has a variable of this kind. */
+int has_setting(const struct table *table, unsigned translator, enum setting setting);
 
 /*
  * The first translator of the table that can run the program and is not denied to it; when none is left, the first of

@@ -50,5 +50,7 @@ export const box64: Translator = {
           }
         : { BOX64_DYNACACHE: '0' }),
     },
+    // Reads the cache and writes nothing.
+    ...(cache.enabled ? { settledEnv: { BOX64_DYNACACHE: '2' } } : {}),
   }),
 };

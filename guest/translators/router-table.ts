@@ -5,6 +5,7 @@
  *     translator <name> <row of the counters> box64|qemu|plain glibc|any <ISA level> <program>
  *     env <translator> NAME=value             set where it is absent
  *     without-cache <translator> NAME=value   set in programs that are kept from the cache
+ *     settled <translator> NAME=value         set, for what all get, in programs that have run a few times
  *     deny <translator or "cache"> <build-id or -> <path of a program, or nothing>
  *     end
  *
@@ -18,6 +19,7 @@ export interface RoutedTranslator {
   readonly program: string;
   readonly start: Extract<Start, { by: 'router' }>;
   readonly env: Readonly<Record<string, string>>;
+  readonly settledEnv?: Readonly<Record<string, string>>;
 }
 
 /** Row of the counters' page, by translator: a fixed one, so that a switch of translators does not mix them. */
@@ -33,8 +35,9 @@ export function routerTable(translators: readonly RoutedTranslator[], denied: re
       ({ name, program, start: { calling, libc, isaLevel } }) =>
         `translator ${name} ${COUNTER_ROWS[name]} ${calling} ${libc} ${isaLevel} ${program}`,
     ),
-    ...translators.flatMap(({ name, env, start }) => [
+    ...translators.flatMap(({ name, env, settledEnv = {}, start }) => [
       ...assignments('env', name, env),
+      ...assignments('settled', name, settledEnv),
       ...assignments('without-cache', name, start.withoutCache),
     ]),
     ...denied.map(({ from, buildId = '-', program = '' }) => `deny ${from} ${buildId} ${program}`),

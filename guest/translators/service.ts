@@ -18,7 +18,7 @@ import {
   type TranslatorStatus,
 } from '../protocol.ts';
 import { type BinfmtEntry, register, x86_64Entry } from './binfmt.ts';
-import { readExecCounts } from './exec-counts.ts';
+import { forgetPrograms, readExecCounts } from './exec-counts.ts';
 import { Loans } from './loans.ts';
 import { COUNTERS_FILE, ensureTranslatorFolder, ROUTER_FILE, TABLE_FILE } from './memory.ts';
 import { proveTranslation } from './proof.ts';
@@ -107,6 +107,11 @@ export class TranslatorService {
       file,
       this.#found.map(({ name }) => name),
     );
+  }
+
+  /** The cache was emptied: what programs translate is to be kept again from their next start on. */
+  async forgetPrograms(): Promise<void> {
+    if (this.#isRouted) await forgetPrograms(path.join(this.#settings.translatorDirectory, COUNTERS_FILE));
   }
 
   /** Makes `name` the translator. Throws what went wrong, and {@link status} says it too. */
@@ -222,7 +227,8 @@ export class TranslatorService {
     return this.#found.flatMap((found) => {
       const { start } = this.#translators[found.name];
       if (start.by !== 'router') return [];
-      return [{ name: found.name, program: found.interpreter, start, env: this.#editsOf(found).env }];
+      const { env, settledEnv = {} } = this.#editsOf(found);
+      return [{ name: found.name, program: found.interpreter, start, env, settledEnv }];
     });
   }
 

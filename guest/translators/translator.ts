@@ -20,6 +20,8 @@ export interface FoundTranslator {
 export interface ProgramEdits {
   readonly mounts: readonly { readonly path: string; readonly readOnly: boolean }[];
   readonly env: Readonly<Record<string, string>>;
+  /** Behind the router, what a program gets in place of that when its translations are likely all in the cache. */
+  readonly settledEnv?: Readonly<Record<string, string>>;
   /** Folders below the user's home that translated programs leave; a container's are removed when it has ended. */
   readonly scratch?: readonly string[];
 }

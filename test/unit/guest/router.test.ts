@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DenyRow, TranslatorName } from '../../../guest/protocol.ts';
 import { box64 } from '../../../guest/translators/box64.ts';
-import { COUNTER_BYTES, readExecCounts } from '../../../guest/translators/exec-counts.ts';
+import { COUNTER_BYTES, forgetPrograms, readExecCounts } from '../../../guest/translators/exec-counts.ts';
 import { qemu } from '../../../guest/translators/qemu.ts';
 import { routedRosetta } from '../../../guest/translators/rosetta.ts';
 import { type RoutedTranslator, routerTable } from '../../../guest/translators/router-table.ts';
@@ -198,6 +198,68 @@ describe('the router starts', () => {
     const { env } = await run([at('child')], denied.env);
     expect(env.BOX64_DYNACACHE).toBe('1');
     expect(Object.keys(env).filter((name) => name.startsWith('ROSETTA_VM'))).toEqual([]);
+  });
+
+  describe('a program that has run a few times', () => {
+    const settles = { ...translators[0], settledEnv: { BOX64_DYNACACHE: '2' } } as RoutedTranslator;
+    const cacheOf = async (program: string, env: Record<string, string> = {}): Promise<string | undefined> =>
+      (await run([at(program)], env)).env.BOX64_DYNACACHE;
+    const starts = async (count: number, program = 'program', env: Record<string, string> = {}) => {
+      const values: (string | undefined)[] = [];
+      for (let i = 0; i < count; i += 1) values.push(await cacheOf(program, env));
+      return values.join('');
+    };
+    beforeEach(async () => {
+      for (const name of ['program', 'other']) {
+        await writeFile(at(name), elfFile({ interpreter: GLIBC }), { mode: 0o755 });
+      }
+      await writeFile(at('table'), routerTable([settles, ...translators.slice(1)], []));
+    });
+
+    it('only reads the cache, three times in four, in place of the value that all get', async () => {
+      expect(await starts(9)).toBe('112212221');
+    });
+
+    it('is told by its path and its build', async () => {
+      await starts(2);
+      expect(await starts(2, 'other')).toBe('11');
+      await writeFile(at('program'), elfFile({ interpreter: GLIBC, buildId: BUILD_ID }), { mode: 0o755 });
+      expect(await starts(3)).toBe('112');
+    });
+
+    it('does not pass that on to what it starts, takes it over what that was given, and leaves a user’s wish', async () => {
+      expect(await cacheOf('program', { BOX64_DYNACACHE: '2' })).toBe('1');
+      expect(await starts(2, 'program', { BOX64_DYNACACHE: '1' })).toBe('12');
+      expect(await cacheOf('program', { BOX64_DYNACACHE: '0' })).toBe('0');
+    });
+
+    it('is a new one when the cache was emptied', async () => {
+      await starts(3);
+      const before = await counts();
+      await forgetPrograms(at('counters'));
+      expect(await starts(3)).toBe('112');
+      expect(Object.keys(await counts())).toEqual(Object.keys(before));
+    });
+
+    it('is not counted while nothing is kept', async () => {
+      await writeFile(at('table'), routerTable(translators, []));
+      await starts(3);
+      await writeFile(at('table'), routerTable([settles, ...translators.slice(1)], []));
+      expect(await starts(2)).toBe('11');
+    });
+
+    it('writes where nobody can count', async () => {
+      await truncate(at('counters'), 4096);
+      expect(await starts(4)).toBe('1111');
+      expect(await counts()).toMatchObject({ box64: { default: 4 } });
+    });
+
+    it('is kept from the cache where the deny list says so', async () => {
+      await starts(2);
+      const row = { from: 'cache', program: at('program'), reason: 'test', addedMs: 1 } as const;
+      await writeFile(at('table'), routerTable([settles], [row]));
+      expect(await cacheOf('program')).toBe('0');
+    });
   });
 
   it('the next translator when the chosen one cannot be started', async () => {
