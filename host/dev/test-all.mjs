@@ -47,6 +47,7 @@ const TEST_PROGRAMS = {
   'libgnustep-base-dev': '/usr/include/GNUstep/Foundation/Foundation.h',
   procps: 'ps',
   python3: 'python3',
+  'qemu-user': 'qemu-x86_64',
   socat: 'socat',
   'util-linux': 'flock',
 };

@@ -1,5 +1,6 @@
 /** The truth about machines: what their locks, sockets and disks say, in that order. */
 import { stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { agentClient } from '../channel/agent-client.ts';
 import { connectUnix } from '../channel/connect-unix.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
@@ -13,6 +14,9 @@ import { type MachineFolder, type MachineRecord, machineFolder, readLastStop, re
 
 /** A host process that holds its lock for longer than this without listening is stuck, ms. */
 const START_GRACE_MS = 10_000;
+/** How long the kernel may take to give up the lock of a process whose connections are cut already, ms. */
+const DEATH_MS = 1_000;
+const POLL_MS = 20;
 const CONTROL_TIMEOUT_MS = 5_000;
 
 /** Throws `E_NOT_FOUND`. */
@@ -79,8 +83,19 @@ async function liveState(paths: StatePaths, folder: MachineFolder): Promise<Part
       control.close();
     }
   } catch (error) {
+    if (await isFreedSoon(folder.hostLock)) return { state: 'stopped', reason: await howItEnded(folder) };
     return await silent(folder, asRosettaVmError(error).what);
   }
+}
+
+/** Whether a process that did not answer was dying: its files are closed one by one, its sockets perhaps first. */
+async function isFreedSoon(lock: string): Promise<boolean> {
+  const deadline = performance.now() + DEATH_MS;
+  while (await isLocked(lock)) {
+    if (performance.now() > deadline) return false;
+    await sleep(POLL_MS);
+  }
+  return true;
 }
 
 async function silent(folder: MachineFolder, reason: string): Promise<Partial<MachineStatus>> {

@@ -63,8 +63,9 @@ describe('the translator', () => {
     expect((await perl()).stdout).toBe('42\n');
   });
 
-  test('rosetta is not in this share, and asking for it says so and changes nothing', async () => {
-    await expect(agent.translatorSwitch({ name: 'rosetta' })).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+  test('rosetta was not asked for at the start, and asking for it now says so and changes nothing', async () => {
+    const refused = { code: 'E_STATE', facts: { translator: 'rosetta' } };
+    await expect(agent.translatorSwitch({ name: 'rosetta' })).rejects.toMatchObject(refused);
     expect((await perl()).stdout).toBe('42\n');
   });
 });
