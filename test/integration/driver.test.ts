@@ -4,13 +4,12 @@ import { mkdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises
 import { createServer, type Server } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { build } from 'esbuild';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import type { StopReason, VirtualMachine } from '../../host/drivers/driver.ts';
 import { tryAccelerator } from '../../host/drivers/qemu/probe.ts';
-import { packageFile } from '../../host/package-root.ts';
 import type { MachinePlan } from '../../host/plan/plan.ts';
 import { findProgram } from '../../host/process/programs.ts';
+import { bundleScript } from '../bundle-script.ts';
 import { driverContract, untilStopped } from '../contract/driver-contract.ts';
 import { driver, makeGuestPlan, processesOf, removeGuests } from './driver-guest.ts';
 
@@ -76,16 +75,7 @@ describe('the end of a machine that nobody asked for', () => {
   test('a killed owner takes QEMU and every helper with it', async () => {
     const plan = await makeGuestPlan();
     const script = path.join(path.dirname(plan.serialLog), 'owner.mjs');
-    await build({
-      entryPoints: [packageFile('test/integration/driver-owner.ts')],
-      outfile: script,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      define: { ROSETTA_VM_VERSION: '"0.0.0-test"' },
-      banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
-      logLevel: 'silent',
-    });
+    await bundleScript('test/integration/driver-owner.ts', script);
     const owner = spawn(process.execPath, [script, JSON.stringify(plan)], { stdio: ['ignore', 'pipe', 'inherit'] });
     await once(owner.stdout, 'data');
     // setpriv's exec leaves one process each; the C virtiofsd forks its sandbox once more.

@@ -1,11 +1,11 @@
 /** One virtual machine under QEMU: its states, what may be asked in each, and what its end means. */
-import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { RosettaVmError } from '../../errors.ts';
 import type { MachinePlan } from '../../plan/plan.ts';
 import type { OwnedProcess } from '../../process/owned.ts';
 import { within } from '../../within.ts';
-import type { StopReason, VirtualMachine, VirtualMachineEvents, VirtualMachineState } from '../driver.ts';
+import type { StopReason, VirtualMachine, VirtualMachineState } from '../driver.ts';
+import { ObservedMachine } from '../observed-machine.ts';
 import type { MachineCommands } from './arguments.ts';
 import { endProcesses, launch, type RunningProcesses } from './launch.ts';
 import type { QmpEvent } from './qmp.ts';
@@ -29,46 +29,31 @@ interface Life extends RunningProcesses {
   ended: Promise<void>;
 }
 
-export class QemuMachine implements VirtualMachine {
+export class QemuMachine extends ObservedMachine implements VirtualMachine {
   readonly #plan: MachinePlan;
   readonly #commands: MachineCommands;
   readonly #env: NodeJS.ProcessEnv;
-  readonly #events = new EventEmitter();
-  #state: VirtualMachineState = 'stopped';
   #launch: { readonly abort: AbortController; readonly settled: Promise<unknown> } | undefined;
   #life: Life | undefined;
 
   constructor(plan: MachinePlan, commands: MachineCommands, env: NodeJS.ProcessEnv) {
+    super(plan.name);
     this.#plan = plan;
     this.#commands = commands;
     this.#env = env;
   }
 
-  get state(): VirtualMachineState {
-    return this.#state;
-  }
-
-  on<K extends keyof VirtualMachineEvents>(event: K, listener: (...args: VirtualMachineEvents[K]) => void): this {
-    this.#events.on(event, listener as (...args: unknown[]) => void);
-    return this;
-  }
-
-  off<K extends keyof VirtualMachineEvents>(event: K, listener: (...args: VirtualMachineEvents[K]) => void): this {
-    this.#events.off(event, listener as (...args: unknown[]) => void);
-    return this;
-  }
-
   async start(): Promise<void> {
-    this.#require('start', 'stopped', 'error');
-    this.#enter('starting');
+    this.require('start', 'stopped', 'error');
+    this.enter('starting');
     const abort = new AbortController();
     const launching = launch(this.#plan, this.#commands, this.#env, abort.signal);
     this.#launch = { abort, settled: launching.catch(() => {}) };
     try {
       this.#live(await launching);
     } catch (error) {
-      this.#enter(abort.signal.aborted ? 'stopped' : 'error');
-      throw abort.signal.aborted ? this.#stoppedWhileStarting() : error;
+      this.enter(abort.signal.aborted ? 'stopped' : 'error');
+      throw abort.signal.aborted ? this.stoppedWhileStarting() : error;
     } finally {
       this.#launch = undefined;
     }
@@ -98,7 +83,7 @@ export class QemuMachine implements VirtualMachine {
     if (life === undefined) return;
     if (!life.stopRequested) {
       life.stopRequested = true;
-      this.#enter('stopping');
+      this.enter('stopping');
       const quit = life.qmp.execute('quit', {}, QUIT_LIMIT_MS).catch(() => {});
       await within(
         QUIT_LIMIT_MS,
@@ -110,16 +95,16 @@ export class QemuMachine implements VirtualMachine {
   }
 
   async connect(port: number): Promise<Duplex> {
-    this.#require('connect to', 'running');
+    this.require('connect to', 'running');
     return await connectVsock(this.#commands.vsockSocket, port, CONNECT_LIMIT_MS);
   }
 
   async save(): Promise<void> {
-    throw this.#notSaveable('saved');
+    throw this.#blockedFrom('saved');
   }
 
   async restore(): Promise<void> {
-    throw this.#notSaveable('restored');
+    throw this.#blockedFrom('restored');
   }
 
   #live(processes: RunningProcesses): void {
@@ -129,9 +114,9 @@ export class QemuMachine implements VirtualMachine {
       if (event.event === 'SHUTDOWN') life.shutdown = event;
       if (event.event === 'BLOCK_IO_ERROR') this.#diskError(event);
     });
-    this.#enter('running');
+    this.enter('running');
     for (const { role, attachment } of this.#plan.disks) {
-      if (attachment.kind === 'nbd') this.#emit('disk', { role, kind: 'connected', message: attachment.url });
+      if (attachment.kind === 'nbd') this.emit('disk', { role, kind: 'connected', message: attachment.url });
     }
     life.ended = this.#untilEnd(life);
   }
@@ -145,8 +130,8 @@ export class QemuMachine implements VirtualMachine {
       ? ({ kind: 'requested', message: 'It was stopped.' } satisfies StopReason)
       : await stopReason(ending, this.#plan.serialLog);
     this.#life = undefined;
-    this.#enter(reason.kind === 'crashed' || reason.kind === 'killed' ? 'error' : 'stopped');
-    this.#emit('stopped', reason);
+    this.enter(reason.kind === 'crashed' || reason.kind === 'killed' ? 'error' : 'stopped');
+    this.emit('stopped', reason);
   }
 
   async #change(
@@ -154,19 +139,19 @@ export class QemuMachine implements VirtualMachine {
     step: { from: VirtualMachineState; via: VirtualMachineState; to: VirtualMachineState; command: string },
   ): Promise<void> {
     const { qmp } = this.#requireLife(verb, step.from);
-    this.#enter(step.via);
+    this.enter(step.via);
     let reached = step.from;
     try {
       await qmp.execute(step.command);
       reached = step.to;
     } finally {
       // It may have ended or been stopped meanwhile; that state stands.
-      if (this.#state === step.via) this.#enter(reached);
+      if (this.state === step.via) this.enter(reached);
     }
   }
 
   #requireLife(verb: string, state: VirtualMachineState): Life {
-    this.#require(verb, state);
+    this.require(verb, state);
     if (this.#life !== undefined) return this.#life;
     throw new RosettaVmError('E_INTERNAL', {
       what: `Cannot ${verb} the machine ${this.#plan.name}.`,
@@ -175,53 +160,22 @@ export class QemuMachine implements VirtualMachine {
     });
   }
 
-  #require(verb: string, ...allowed: readonly VirtualMachineState[]): void {
-    if (allowed.includes(this.#state)) return;
-    throw new RosettaVmError('E_STATE', {
-      what: `Cannot ${verb} the machine ${this.#plan.name}.`,
-      why: `It is ${this.#state}; it would have to be ${allowed.join(' or ')}.`,
-      fix: 'Wait until it has reached that state, or bring it there first.',
-      facts: { machine: this.#plan.name, state: this.#state, allowed },
-    });
-  }
-
-  #enter(state: VirtualMachineState): void {
-    this.#state = state;
-    this.#emit('state', state);
-  }
-
-  #emit<K extends keyof VirtualMachineEvents>(event: K, ...args: VirtualMachineEvents[K]): void {
-    this.#events.emit(event, ...args);
-  }
-
   #diskError({ data }: QmpEvent): void {
     const node = String(data['node-name'] ?? '');
     const role = this.#plan.disks[Number(/^disk(\d+)$/.exec(node)?.[1] ?? -1)]?.role ?? 'unknown';
     const message = `${String(data.operation ?? 'access')} failed: ${String(data.reason ?? 'no reason given')}`;
-    this.#emit('disk', { role, kind: 'error', message });
-  }
-
-  #stoppedWhileStarting(): RosettaVmError {
-    return new RosettaVmError('E_ABORTED', {
-      what: `The machine ${this.#plan.name} was stopped while it was starting.`,
-      why: 'Its stop was asked for.',
-      fix: 'Start it again.',
-    });
+    this.emit('disk', { role, kind: 'error', message });
   }
 
   /** `query-migrate` in QEMU 7.2 names these devices as blockers. */
-  #notSaveable(done: string): RosettaVmError {
+  #blockedFrom(done: string): RosettaVmError {
     const devices = [
       ...(this.#plan.disks.some(({ bus }) => bus === 'nvme') ? ['nvme'] : []),
       ...(this.#plan.shares.length > 0 ? ['vhost-user-fs'] : []),
       'vhost-user-vsock',
     ];
-    return new RosettaVmError('E_HOST_UNSUPPORTED', {
-      what: `The machine ${this.#plan.name} cannot be ${done}.`,
-      why: `QEMU cannot migrate ${devices.join(', ')} devices, and saving is a migration to a file.`,
-      fix: 'Stop the machine and start it again: its disks keep everything.',
-      facts: { devices },
-    });
+    const why = `QEMU cannot migrate ${devices.join(', ')} devices, and saving is a migration to a file.`;
+    return this.notSaveable(done, why, devices);
   }
 }
 

@@ -2,15 +2,15 @@
  * One virtual machine under Virtualization.framework: its states, what may be asked in each, and what its end means.
  * Every start makes a new machine in the addon, since a restored state wants one that never ran. Not run on a Mac.
  */
-import { EventEmitter } from 'node:events';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type Deferred, deferred } from '../../deferred.ts';
 import { RosettaVmError } from '../../errors.ts';
 import type { MachinePlan } from '../../plan/plan.ts';
 import { within } from '../../within.ts';
-import type { StopReason, VirtualMachine, VirtualMachineEvents, VirtualMachineState } from '../driver.ts';
+import type { StopReason, VirtualMachine, VirtualMachineState } from '../driver.ts';
 import { lastPanic } from '../last-panic.ts';
+import { ObservedMachine } from '../observed-machine.ts';
 import type { VzAddon, VzConfiguration, VzEvent, VzState, VzVerb } from './addon.ts';
 import { placeOf, wordsOf } from './errors.ts';
 import type { VzLimits } from './limits.ts';
@@ -51,37 +51,22 @@ interface Launch {
   readonly settled: Deferred<void>;
 }
 
-export class VzMachine implements VirtualMachine {
+export class VzMachine extends ObservedMachine implements VirtualMachine {
   readonly #parts: VzMachineParts;
   readonly #plan: MachinePlan;
   readonly #limits: VzLimits;
-  readonly #events = new EventEmitter();
-  #state: VirtualMachineState = 'stopped';
   #launch: Launch | undefined;
   #life: Life | undefined;
 
   constructor(parts: VzMachineParts) {
+    super(parts.plan.name);
     this.#parts = parts;
     this.#plan = parts.plan;
     this.#limits = parts.limits;
   }
 
-  get state(): VirtualMachineState {
-    return this.#state;
-  }
-
-  on<K extends keyof VirtualMachineEvents>(event: K, listener: (...args: VirtualMachineEvents[K]) => void): this {
-    this.#events.on(event, listener as (...args: unknown[]) => void);
-    return this;
-  }
-
-  off<K extends keyof VirtualMachineEvents>(event: K, listener: (...args: VirtualMachineEvents[K]) => void): this {
-    this.#events.off(event, listener as (...args: unknown[]) => void);
-    return this;
-  }
-
   async start(): Promise<void> {
-    this.#require('start', 'stopped', 'error');
+    this.require('start', 'stopped', 'error');
     await this.#bringUp('start', null, 'running');
   }
 
@@ -107,7 +92,7 @@ export class VzMachine implements VirtualMachine {
     if (life === undefined) return;
     if (!life.stopRequested && !life.over) {
       life.stopRequested = true;
-      this.#enter('stopping');
+      this.enter('stopping');
       await Promise.race([this.#powerOff(life), life.ending.promise]);
       this.#conclude(life, { by: 'request' });
     }
@@ -132,7 +117,7 @@ export class VzMachine implements VirtualMachine {
   /** Leaves the machine paused. After a failure it is stopped and can be started. */
   async restore(file: string): Promise<void> {
     this.#requireSaveable('restored', file);
-    this.#require('restore', 'stopped', 'error');
+    this.require('restore', 'stopped', 'error');
     await this.#bringUp('restore', file, 'paused');
   }
 
@@ -140,12 +125,12 @@ export class VzMachine implements VirtualMachine {
   async #bringUp(verb: 'start' | 'restore', argument: string | null, reached: VirtualMachineState): Promise<void> {
     const launch: Launch = { aborted: false, life: null, settled: deferred() };
     this.#launch = launch;
-    this.#enter('starting');
+    this.enter('starting');
     try {
       await preflight(this.#plan);
       if (argument === null) await emptySerialLog(this.#plan);
       else await requireSavedState(argument);
-      if (launch.aborted) throw this.#stoppedWhileStarting();
+      if (launch.aborted) throw this.stoppedWhileStarting();
       const life = this.#open();
       launch.life = life;
       await Promise.race([
@@ -157,17 +142,17 @@ export class VzMachine implements VirtualMachine {
       ]);
       if (launch.aborted) {
         await within(this.#limits.stop, life.session.request('stop', null, this.#limits.stop)).catch(() => {});
-        throw this.#stoppedWhileStarting();
+        throw this.stoppedWhileStarting();
       }
       this.#life = life;
       life.ended = this.#untilEnd(life);
       this.#launch = undefined;
-      this.#enter(reached);
+      this.enter(reached);
     } catch (error) {
       await launch.life?.session.close();
       this.#launch = undefined;
-      this.#enter(launch.aborted || verb === 'restore' ? 'stopped' : 'error');
-      throw launch.aborted ? this.#stoppedWhileStarting() : error;
+      this.enter(launch.aborted || verb === 'restore' ? 'stopped' : 'error');
+      throw launch.aborted ? this.stoppedWhileStarting() : error;
     } finally {
       launch.settled.resolve();
     }
@@ -211,8 +196,8 @@ export class VzMachine implements VirtualMachine {
     await life.session.close();
     const reason = life.stopRequested ? REQUESTED : await this.#reasonFor(ending);
     this.#life = undefined;
-    this.#enter(reason.kind === 'crashed' ? 'error' : 'stopped');
-    this.#emit('stopped', reason);
+    this.enter(reason.kind === 'crashed' ? 'error' : 'stopped');
+    this.emit('stopped', reason);
   }
 
   async #powerOff(life: Life): Promise<void> {
@@ -227,14 +212,14 @@ export class VzMachine implements VirtualMachine {
     step: { from: VirtualMachineState; via: VirtualMachineState; to: VirtualMachineState },
   ): Promise<void> {
     const life = this.#requireLife(verb, step.from);
-    this.#enter(step.via);
+    this.enter(step.via);
     let reached = step.from;
     try {
       await this.#during(life, verb, life.session.request(verb, null, this.#limits[verb]));
       reached = step.to;
     } finally {
       // It may have ended or been stopped meanwhile; that state stands.
-      if (this.#state === step.via && !life.over) this.#enter(reached);
+      if (this.state === step.via && !life.over) this.enter(reached);
     }
   }
 
@@ -263,7 +248,7 @@ export class VzMachine implements VirtualMachine {
       case 'disk': {
         const disk = this.#plan.disks[event.disk];
         const message = event.error === null ? (disk === undefined ? '' : placeOf(disk)) : wordsOf(event.error);
-        this.#emit('disk', { role: disk?.role ?? 'unknown', kind: event.kind, message });
+        this.emit('disk', { role: disk?.role ?? 'unknown', kind: event.kind, message });
         break;
       }
       case 'network':
@@ -278,7 +263,7 @@ export class VzMachine implements VirtualMachine {
   #hearState(life: Life, state: VzState): void {
     if (life !== this.#life || life.over || life.stopRequested || life.change !== null) return;
     if (state === 'running' || state === 'paused') {
-      if (state !== this.#state) this.#enter(state);
+      if (state !== this.state) this.enter(state);
     } else if (state === 'stopped' || state === 'error') {
       const words = 'It stopped and did not say why.';
       const timer = setTimeout(() => this.#conclude(life, { by: 'framework', words }), this.#limits.lastWord);
@@ -297,36 +282,16 @@ export class VzMachine implements VirtualMachine {
   }
 
   #requireLife(verb: string, state: VirtualMachineState): Life {
-    this.#require(verb, state);
+    this.require(verb, state);
     const life = this.#life;
-    if (life === undefined || life.over) throw this.#wrongState(verb, 'It has just ended.', [state]);
-    if (life.change !== null)
-      throw this.#wrongState(verb, `Something else is under way: ${life.change.verb}.`, [state]);
+    if (life === undefined || life.over) throw this.wrongState(verb, 'It has just ended.', [state]);
+    if (life.change !== null) throw this.wrongState(verb, `Something else is under way: ${life.change.verb}.`, [state]);
     return life;
-  }
-
-  #require(verb: string, ...allowed: readonly VirtualMachineState[]): void {
-    if (allowed.includes(this.#state)) return;
-    throw this.#wrongState(verb, `It is ${this.#state}; it would have to be ${allowed.join(' or ')}.`, allowed);
-  }
-
-  #wrongState(verb: string, why: string, allowed: readonly VirtualMachineState[]): RosettaVmError {
-    return new RosettaVmError('E_STATE', {
-      what: `Cannot ${verb} the machine ${this.#plan.name}.`,
-      why,
-      fix: 'Wait until it has reached that state, or bring it there first.',
-      facts: { machine: this.#plan.name, state: this.#state, allowed },
-    });
   }
 
   #requireSaveable(done: string, file: string): void {
     if (this.#parts.notSaveable !== null) {
-      throw new RosettaVmError('E_HOST_UNSUPPORTED', {
-        what: `The machine ${this.#plan.name} cannot be ${done}.`,
-        why: this.#parts.notSaveable,
-        fix: 'Stop the machine and start it again: its disks keep everything.',
-        facts: { devices: ['every device of the machine'] },
-      });
+      throw this.notSaveable(done, this.#parts.notSaveable, ['every device of the machine']);
     }
     if (path.isAbsolute(file)) return;
     throw new RosettaVmError('E_USAGE', {
@@ -334,23 +299,6 @@ export class VzMachine implements VirtualMachine {
       why: 'The process that owns the machine has another working folder.',
       fix: 'Name the file with its absolute path.',
       facts: { file },
-    });
-  }
-
-  #enter(state: VirtualMachineState): void {
-    this.#state = state;
-    this.#emit('state', state);
-  }
-
-  #emit<K extends keyof VirtualMachineEvents>(event: K, ...args: VirtualMachineEvents[K]): void {
-    this.#events.emit(event, ...args);
-  }
-
-  #stoppedWhileStarting(): RosettaVmError {
-    return new RosettaVmError('E_ABORTED', {
-      what: `The machine ${this.#plan.name} was stopped while it was starting.`,
-      why: 'Its stop was asked for.',
-      fix: 'Start it again.',
     });
   }
 

@@ -4,23 +4,14 @@ import type { HyperfineResult } from '../../../benchmarks/hyperfine.ts';
 import type { BenchmarkRecord } from '../../../benchmarks/record.ts';
 import type { StepTimes } from '../../../benchmarks/step-times.ts';
 import type { Mode } from '../../../benchmarks/workloads.ts';
+import { timed } from './runner/samples.ts';
 
 /** One run of that many seconds. */
-export function result(workload: string, mode: Mode, seconds: number): HyperfineResult {
-  return {
-    command: workload,
-    mean: seconds,
-    stddev: null,
-    median: seconds,
-    user: seconds,
-    system: 0,
-    min: seconds,
-    max: seconds,
-    times: [seconds],
-    exit_codes: [0],
-    parameters: { workload, mode },
-  };
-}
+export const result = (workload: string, mode: Mode, seconds: number): HyperfineResult => ({
+  ...timed(seconds),
+  command: workload,
+  parameters: { workload, mode },
+});
 
 /** Builds as the whole demo makes them: the configure step in all modes, the compile step in four. */
 export const build: readonly StepTimes[] = [

@@ -4,9 +4,8 @@ import type { Socket } from 'node:net';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { build } from 'esbuild';
 import { afterAll, expect, test } from 'vitest';
-import { packageFile } from '../../../../host/package-root.ts';
+import { bundleScript } from '../../../bundle-script.ts';
 import { PlanFolder } from './plans.ts';
 
 const folder = new PlanFolder();
@@ -15,16 +14,7 @@ afterAll(() => folder.remove());
 test('a stream over a real socket: each side may end while the other goes on', async () => {
   const plan = await folder.plan();
   const script = path.join(path.dirname(plan.serialLog), 'process.mjs');
-  await build({
-    entryPoints: [packageFile('test/stand-in/vz-inherited.ts')],
-    outfile: script,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    define: { ROSETTA_VM_VERSION: '"0.0.0-test"' },
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
-    logLevel: 'silent',
-  });
+  await bundleScript('test/stand-in/vz-inherited.ts', script);
   const child = spawn(process.execPath, [script, JSON.stringify(plan)], {
     stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
   });
