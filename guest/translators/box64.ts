@@ -33,9 +33,9 @@ export const box64: Translator = {
       // program's stderr that there is none, at any log level (src/librarian/library.c).
       BOX64_PREFER_EMULATED: '1',
       // Returns go straight to the translated caller, where x86_64's return address agrees, rather than through the
-      // jump table; 2 also holds for blocks whose code was changed (box64: docs/USAGE.md). Blocks get smaller (those of
-      // perl and python3 together by a third), so less is read from the cache: warm python3 1.5 times, perl 1.35 times
-      // as fast, and without a cache nothing is lost.
+      // jump table; 2 also holds for blocks whose code was changed (box64: docs/USAGE.md). What is read from the cache is
+      // smaller, by a third in one comparison; warm starts of perl and python3 took 1.3 to 1.5 times as long without it.
+      // With no cache, python3 gains less and perl nothing.
       BOX64_DYNAREC_CALLRET: '2',
       ...(cache.enabled
         ? {
