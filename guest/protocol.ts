@@ -88,6 +88,8 @@ export interface BootConfig {
    * another.
    */
   readonly dataDevice: string;
+  /** Present when the data disk is no file of the machine but a device of the host or an NBD export: it is the user's. */
+  readonly externalData?: { readonly leastBytes: number };
   readonly translator: {
     readonly name: TranslatorName;
     /** virtiofs tag of the translator share. */

@@ -131,7 +131,7 @@ class Guest {
     this.#system = system;
     this.#log = log;
     this.#agentLog = log.part('agent');
-    this.#dataDisk = new DataDisk(config.dataDevice, settings, run, log.part('disk'));
+    this.#dataDisk = new DataDisk(config, settings, run, log.part('disk'));
     this.#cache = new CacheService(config.cache, settings, run, log.part('cache'));
     const publish = (): Promise<void> => this.#translator.publish();
     this.#cache.onChange(publish);
@@ -146,10 +146,12 @@ class Guest {
     const dataReady = this.#dataDisk.bringUp();
     this.#cache.useDisk(dataReady);
     this.#engine.start(dataReady);
+    const translating = this.#translator.bringUp();
     this.#settled = Promise.all([
       this.#nameGuest(),
       this.#deny.load(dataReady),
-      this.#translator.bringUp(),
+      translating,
+      this.#recallPrograms(dataReady, translating),
       mountShares(this.#config.shares, this.#settings, run, this.#log.part('share')),
       dataReady,
     ]).then(() => {});
@@ -177,6 +179,7 @@ class Guest {
         'POST /v1/shutdown': (call) =>
           this.#afterAnswer(call, 'The guest powers off.', async () => {
             await this.#engine.stop();
+            await this.#keepPrograms();
             await this.#system.power.off();
           }),
         'POST /v1/restart': (call) =>
@@ -207,6 +210,22 @@ class Guest {
     const result = await this.#cache.prune(request);
     if (request.dryRun !== true) await this.#translator.forgetPrograms();
     return result;
+  }
+
+  /** Without it programs only write to the cache more often than they need to. */
+  async #recallPrograms(dataReady: Promise<boolean>, translating: Promise<void>): Promise<void> {
+    await translating;
+    if (!(await dataReady)) return;
+    await this.#translator.recallPrograms().catch((error: Error) => {
+      this.#agentLog.warn('Earlier starts of programs are not known.', { reason: error.message });
+    });
+  }
+
+  async #keepPrograms(): Promise<void> {
+    if ((await this.#dataDisk.health()).state !== 'ready') return;
+    await this.#translator.keepPrograms().catch((error: Error) => {
+      this.#agentLog.warn('Starts of programs were not kept.', { reason: error.message });
+    });
   }
 
   async #health(): Promise<Health> {

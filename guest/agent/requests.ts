@@ -151,6 +151,7 @@ export function parseBootConfig(value: unknown): BootConfig {
     machine: text(fields.machine, 'machine'),
     hostVersion: text(fields.hostVersion, 'hostVersion'),
     dataDevice: absolutePath(fields.dataDevice, 'dataDevice'),
+    ...(fields.externalData === undefined ? {} : { externalData: externalData(fields.externalData) }),
     translator: {
       name: translatorName(translator.name),
       tag: text(translator.tag, 'translator.tag'),
@@ -179,6 +180,11 @@ export function parseBootConfig(value: unknown): BootConfig {
       };
     }),
   };
+}
+
+function externalData(value: unknown): NonNullable<BootConfig['externalData']> {
+  const { leastBytes } = record(value, 'externalData');
+  return { leastBytes: integer(leastBytes, 'externalData.leastBytes', 0, Number.MAX_SAFE_INTEGER) };
 }
 
 /** An absolute path without NUL, at most PATH_MAX (limits.h) bytes with its end. */

@@ -22,6 +22,8 @@ export interface GuestSettings {
   readonly binfmtDirectory: string;
   /** sysfs: every block device by the kernel's name. */
   readonly blockDirectory: string;
+  /** sysfs: every mounted ext4 by its device's name. */
+  readonly ext4Directory: string;
   /** Takes the guest's name (proc_sys_kernel(5)). */
   readonly hostnameFile: string;
   /** Short-lived files: terminals, the proof program. */
@@ -51,6 +53,7 @@ export const GUEST_SETTINGS: GuestSettings = {
   cacheMountPoint: `${RVM_DIR}-cache`,
   binfmtDirectory: '/proc/sys/fs/binfmt_misc',
   blockDirectory: '/sys/class/block',
+  ext4Directory: '/sys/fs/ext4',
   hostnameFile: '/proc/sys/kernel/hostname',
   runDirectory: '/run/rosetta-vm',
   // Containers inherit the limits. Files: as systemd gives its services, the kernel's hard limit of 4096 is too few.

@@ -3,13 +3,14 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { RosettaVmError } from '../errors.ts';
 import type { DiskPlan, MachinePlan } from '../plan/plan.ts';
+import { checkExternalDisk } from './external-disk.ts';
 
 /** What virtual disks are made of, bytes. */
 const SECTOR_BYTES = 512;
 
 /**
  * Throws `E_NOT_FOUND` (kernel, initrd, disk, share), `E_STATE` (not readable or writable), `E_CORRUPT` (a disk of the
- * wrong size) or `E_INVALID` (a share that is no folder).
+ * wrong size) or `E_INVALID` (a share that is no folder), and what {@link checkExternalDisk} throws.
  */
 export async function checkPlanFiles(plan: MachinePlan): Promise<void> {
   await checkFile(plan.boot.kernel, 'kernel', 'Build the image again with `rosetta-vm image build`.');
@@ -25,11 +26,10 @@ async function checkFile(file: string, what: string, fix: string): Promise<void>
 }
 
 async function checkDisk(disk: DiskPlan): Promise<void> {
-  if (disk.attachment.kind === 'nbd') return;
+  if (disk.attachment.kind !== 'file') return await checkExternalDisk(disk);
   const { path } = disk.attachment;
   const mode = disk.readOnly ? constants.R_OK : constants.R_OK | constants.W_OK;
   await checkAccess(path, mode, `${disk.role} disk`, 'Delete the machine and create it again, or correct the path.');
-  if (disk.attachment.kind === 'block') return;
   const { size } = await stat(path);
   if (size === disk.sizeBytes && size % SECTOR_BYTES === 0) return;
   throw new RosettaVmError('E_CORRUPT', {

@@ -28,6 +28,7 @@ export async function writeBootShare(folder: string, plan: MachinePlan): Promise
     machine: plan.name,
     hostVersion: version,
     dataDevice: data?.guestDevice ?? '',
+    ...(data === undefined || data.attachment.kind === 'file' ? {} : { externalData: { leastBytes: data.sizeBytes } }),
     translator: {
       name,
       tag,

@@ -32,6 +32,8 @@ export interface HostStatus {
   readonly memoryBytes: number;
   /** Absent from a host process of a version without Docker. */
   readonly ports?: readonly PublishedPort[];
+  /** What the driver said last of a disk that does not work as it should; absent when there is nothing to say. */
+  readonly diskProblem?: string;
 }
 
 /** Answer of `agent`. */

@@ -86,15 +86,19 @@ const unresponsive = (name: string): RosettaVmError =>
 
 /** See {@link Machines.deletion}. */
 export async function describeDeletion(paths: StatePaths, name: string, keepData: boolean): Promise<DeletionItem[]> {
-  await inspectMachine(paths, name);
+  const { spec } = await inspectMachine(paths, name);
   const folder = machineFolder(paths, name);
-  const [system, data, serial, host] = await Promise.all(
+  const [system = 0, data = 0, serial = 0, host = 0] = await Promise.all(
     [folder.systemDisk, folder.dataDisk, folder.serialLog, folder.hostLog].map(occupiedBytes),
   );
+  const external = spec?.disk.attachment;
+  // A machine that was given another disk later still has its first one.
+  const hasOwn = external === undefined || data > 0;
   return [
-    { what: 'system disk', path: folder.systemDisk, bytes: system ?? 0, kept: false },
-    { what: 'data disk', path: folder.dataDisk, bytes: data ?? 0, kept: keepData },
-    { what: 'logs and settings', path: folder.directory, bytes: (serial ?? 0) + (host ?? 0), kept: false },
+    { what: 'system disk', path: folder.systemDisk, bytes: system, kept: false },
+    ...(hasOwn ? [{ what: 'data disk', path: folder.dataDisk, bytes: data, kept: keepData } as const] : []),
+    ...(external === undefined ? [] : [{ what: 'external disk', path: external, bytes: null, kept: true } as const]),
+    { what: 'logs and settings', path: folder.directory, bytes: serial + host, kept: false },
   ];
 }
 
@@ -113,7 +117,8 @@ export async function deleteMachine(paths: StatePaths, name: string, keepData: b
       });
     }
     await dropContext(name, runtimePlan(runtimeDirectory(paths, name)).docker);
-    if (keepData) await removeAllButData(folder);
+    // Without a disk of its own there is nothing to keep here: an external one is not touched either way.
+    if (keepData && (await occupiedBytes(folder.dataDisk)) > 0) await removeAllButData(folder);
     else await removeFolder(folder);
   } finally {
     await held.release();

@@ -12,14 +12,15 @@ import { deferred } from '../deferred.ts';
 import { dropContext } from '../docker/context.ts';
 import { PublishedPorts } from '../docker/ports.ts';
 import { forwardDocker } from '../docker/socket.ts';
-import type { Driver, StopReason, VirtualMachine } from '../drivers/driver.ts';
+import type { Driver, StopReason, VirtualMachine, VirtualMachineEvents } from '../drivers/driver.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
-import type { MachinePlan } from '../plan/plan.ts';
+import type { DiskPlan, MachinePlan } from '../plan/plan.ts';
 import { type ProgressSink, stage } from '../progress.ts';
 import { limitBootLog, waitForAnnouncement } from './boot-log.ts';
 import { readBootToken } from './boot-share.ts';
 import type { HostStatus } from './control.ts';
 import { type ControlServer, serveControl } from './control-server.ts';
+import { attachmentName, externalDisk } from './external-disk.ts';
 import { keepTime } from './keep-time.ts';
 import { tryLock } from './lock.ts';
 import type { LastStop } from './machine.ts';
@@ -73,6 +74,7 @@ class Owner {
   /** What works on the host for the machine while it runs, the control socket apart. */
   readonly #listeners: Listener[] = [];
   #stopRequested = false;
+  #diskProblem: string | undefined;
   /** Settled when the machine is ready, or is known never to be. */
   readonly #ready = deferred<void>();
   /** Resolves when the virtual machine has stopped, for whatever reason. */
@@ -116,6 +118,7 @@ class Owner {
         this.#abort.abort();
         this.#stopped.resolve(reason);
       });
+      machine.on('disk', (event) => this.#noteDisk(event));
       const agent = agentClient({ connect: () => machine.connect(AGENT_PORT), token: this.#token });
       const { runtime } = this.#plan;
       this.#listeners.push(await proxyUnixSocket({ path: runtime.agent, connect: () => machine.connect(AGENT_PORT) }));
@@ -151,9 +154,18 @@ class Owner {
     await stage(sink, 'vm.start', 'Starting the virtual machine', () => machine.start());
     this.#listeners.push(limitBootLog(this.#plan.serialLog, complain));
     await stage(sink, 'agent.wait', 'Waiting for the guest', () => this.#orStopped(this.#waitForAgent(agent, signal)));
-    await stage(sink, 'translator.wait', 'Registering the translator', () =>
+    const { dataDisk } = await stage(sink, 'translator.wait', 'Registering the translator', () =>
       this.#orStopped(waitForTranslator(agent, signal)),
     );
+    const external = externalDisk(this.#plan);
+    if (external !== undefined && dataDisk.state !== 'ready') throw unusable(external, dataDisk.reason);
+  }
+
+  /** For `status`, until its server is there again. Errors come in crowds, and host.log wants each once. */
+  #noteDisk({ role, kind, message }: VirtualMachineEvents['disk'][0]): void {
+    const problem = kind === 'error' ? `The ${role} disk: ${message}.` : undefined;
+    if (problem !== undefined && problem !== this.#diskProblem) process.stderr.write(`${problem}\n`);
+    this.#diskProblem = problem;
   }
 
   async #waitForAgent(agent: AgentClient, signal: AbortSignal): Promise<void> {
@@ -188,8 +200,12 @@ class Owner {
   }
 
   #status(): HostStatus {
-    const memoryBytes = process.memoryUsage.rss();
-    return { phase: this.#phase, startedAt: this.#startedAt, memoryBytes, ports: this.#ports?.list() ?? [] };
+    const problem = this.#diskProblem === undefined ? {} : { diskProblem: this.#diskProblem };
+    return {
+      ...{ phase: this.#phase, startedAt: this.#startedAt, memoryBytes: process.memoryUsage.rss() },
+      ports: this.#ports?.list() ?? [],
+      ...problem,
+    };
   }
 
   /** Each step has its time; the next is harder. Resolves when nothing runs any more. */
@@ -233,18 +249,27 @@ class Owner {
   }
 }
 
+/** The guest's reasons end with the sentence that says why. */
+const unusable = ({ attachment }: DiskPlan, reason = 'The guest gave no reason.'): RosettaVmError =>
+  new RosettaVmError('E_STATE', {
+    what: `The machine cannot use its data disk ${attachmentName(attachment)}.`,
+    why: reason,
+    fix: 'Nothing on it was changed. Attach a blank disk or one that rosetta-vm made, and start the machine again.',
+    facts: { disk: attachmentName(attachment) },
+  });
+
 /**
- * Resolves when the translator and its cache are ready or have failed: `status` tells which, programs of the guest run
- * either way.
+ * Resolves when the translator, its cache and the data disk are ready or have failed: the answer tells which, programs of
+ * the guest run either way.
  */
-async function waitForTranslator(agent: AgentClient, signal: AbortSignal): Promise<void> {
+async function waitForTranslator(agent: AgentClient, signal: AbortSignal): Promise<Health> {
   const deadline = performance.now() + TRANSLATOR_TIMEOUT_MS;
   let health: Health;
   do {
     signal.throwIfAborted();
     health = await agent.health();
     const { translator, cache, dataDisk } = health;
-    if (translator.state !== 'starting' && cache.state !== 'starting' && dataDisk.state !== 'mounting') return;
+    if (translator.state !== 'starting' && cache.state !== 'starting' && dataDisk.state !== 'mounting') return health;
     await sleep(POLL_MS, undefined, { signal });
   } while (performance.now() < deadline);
   throw new RosettaVmError('E_TIMEOUT', {

@@ -78,7 +78,8 @@ async function liveState(paths: StatePaths, folder: MachineFolder): Promise<Part
       const guest = await guestState(host, () => control.call('agent', {}, CONTROL_TIMEOUT_MS));
       const runsDocker = guest.engine !== undefined && guest.engine?.state !== 'off';
       const docker = runsDocker ? { host: `unix://${runtime.docker}`, ports: host.ports ?? [] } : null;
-      return { process, ...guest, docker };
+      const reason = [guest.reason, host.diskProblem].filter((part) => part !== undefined).join(' ');
+      return { process, ...guest, docker, ...(reason === '' ? {} : { reason }) };
     } finally {
       control.close();
     }

@@ -56,10 +56,11 @@ export interface MachineStatus {
 
 /** What `delete` would remove, or keep. */
 export interface DeletionItem {
-  readonly what: 'system disk' | 'data disk' | 'logs and settings';
+  readonly what: 'system disk' | 'data disk' | 'external disk' | 'logs and settings';
+  /** Of an external disk: `disk.attachment`, the path of a device or an NBD URL. */
   readonly path: string;
-  /** Bytes really occupied. */
-  readonly bytes: number;
+  /** Bytes really occupied; null for an external disk, which is left as it is. */
+  readonly bytes: number | null;
   readonly kept: boolean;
 }
 

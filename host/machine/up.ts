@@ -14,6 +14,7 @@ import { writeBootShare } from './boot-share.ts';
 import { connectControl } from './control.ts';
 import { copyDisk, fileBytes, growDisk, occupiedBytes } from './disks.ts';
 import { removeAllButData } from './end.ts';
+import { checkDataDisk } from './external-disk.ts';
 import { hostFacts } from './host-facts.ts';
 import { inspectMachine } from './inspect.ts';
 import { isLocked, lock } from './lock.ts';
@@ -101,7 +102,9 @@ async function start(
 ): Promise<void> {
   const { signal, onProgress = ignoreProgress, ask } = options;
   const { spec } = draft;
-  await driver.prepare?.(await planFor(paths, folder, draft, imageToCome(paths)), { onProgress, signal, ask });
+  const draftPlan = await planFor(paths, folder, draft, imageToCome(paths));
+  await checkDataDisk(paths, draftPlan);
+  await driver.prepare?.(draftPlan, { onProgress, signal, ask });
   const image = (await namedImage(paths, spec)) ?? (await firstImage(paths, driver, folder, draft, options));
   const plan = await planFor(paths, folder, draft, image);
   const systemDisk = await ensureSystemDisk({ driver, image, spec, paths, signal, onProgress });
@@ -200,7 +203,10 @@ async function planFor(
   );
 }
 
-/** The system disk is replaceable: one of another image is made anew. The data disk is only ever created or grown. */
+/**
+ * The system disk is replaceable: one of another image is made anew. The data disk is only ever created or grown, and one
+ * that is no file of the machine is left as it is.
+ */
 async function prepareDisks(
   folder: MachineFolder,
   plan: MachinePlan,
@@ -210,7 +216,7 @@ async function prepareDisks(
 ): Promise<void> {
   if ((await systemDiskImage(folder.systemDisk)) !== imageId) await copyDisk(systemDisk, folder.systemDisk, signal);
   const data = plan.disks.find(({ role }) => role === 'data');
-  if (data !== undefined) await growDisk(folder.dataDisk, data.sizeBytes);
+  if (data?.attachment.kind === 'file') await growDisk(data.attachment.path, data.sizeBytes);
 }
 
 /** A failed `up` leaves the machine as it was: absent, kept, or with its former record. */

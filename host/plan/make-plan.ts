@@ -12,9 +12,10 @@ import {
 } from '../../guest/protocol.ts';
 import type { MacOSVersion } from '../drivers/vz/compatibility.ts';
 import { RosettaVmError } from '../errors.ts';
+import { isNbdUrl } from '../spec/nbd-url.ts';
 import type { MachineSpec } from '../spec/spec.ts';
 import { formatSize, GIB, MIB } from '../spec/units.ts';
-import type { DiskPlan, MachinePlan, RuntimePlan, SharePlan } from './plan.ts';
+import type { DiskAttachment, DiskPlan, MachinePlan, RuntimePlan, SharePlan } from './plan.ts';
 
 /** sockaddr_un.sun_path is 104 bytes on macOS (sys/un.h), 108 on Linux; the smaller holds for both. */
 export const MAX_SOCKET_PATH_BYTES = 103;
@@ -46,7 +47,7 @@ export interface MachineFacts {
   readonly cid: number;
   readonly macAddress: string;
   readonly machineIdentifier: string;
-  /** Size the data disk already has, bytes; 0 when it does not exist yet. */
+  /** Size that the machine's own data disk already has, bytes; 0 when it does not exist yet. */
   readonly dataDiskBytes: number;
 }
 
@@ -58,11 +59,9 @@ export interface ImageFacts {
   readonly translators: string;
 }
 
-/** Makes the plan. Throws `E_SIZE`, `E_HOST_UNSUPPORTED` or `E_PATH_TOO_LONG`. */
+/** Makes the plan. Throws `E_SIZE`, `E_INVALID`, `E_HOST_UNSUPPORTED` or `E_PATH_TOO_LONG`. */
 export function makePlan(spec: MachineSpec, host: HostFacts, machine: MachineFacts, image: ImageFacts): MachinePlan {
   const driver = host.platform === 'darwin' ? 'vz' : 'qemu';
-  const dataBytes = Math.ceil(spec.disk / MIB) * MIB;
-  refuseShrink(dataBytes, machine);
   return {
     schemaVersion: 1,
     name: machine.name,
@@ -71,20 +70,10 @@ export function makePlan(spec: MachineSpec, host: HostFacts, machine: MachineFac
     memoryMiB: chooseMemory(spec, host),
     boot: {
       kernel: image.kernel,
-      initialRamdisk: diskBus(host) === 'virtio' ? image.initialRamdisk : null,
+      initialRamdisk: systemBus(host) === 'virtio' ? image.initialRamdisk : null,
       commandLine: commandLine(driver),
     },
-    disks: [
-      systemDisk(machine.directory, host),
-      {
-        role: 'data',
-        attachment: { kind: 'file', path: `${machine.directory}/data.raw` },
-        sizeBytes: dataBytes,
-        bus: diskBus(host),
-        readOnly: false,
-        guestDevice: guestDevices(host).data,
-      },
-    ],
+    disks: [systemDisk(machine.directory, host), dataDisk(spec, host, machine)],
     shares: sharePlans(spec, machine, image),
     translator: translatorPlan(spec, host),
     cache: { enabled: spec.cache.enabled, limitBytes: spec.cache.limit },
@@ -139,23 +128,52 @@ export function makeSetupPlan(
 const isBeforeMacOS14 = ({ macOS }: HostFacts): boolean => macOS !== null && macOS.major < 14;
 
 /** VZNVMExpressControllerDeviceConfiguration came with macOS 14; Debian's kernels have NVMe built in, virtio disks not. */
-const diskBus = (host: HostFacts): DiskPlan['bus'] => (isBeforeMacOS14(host) ? 'virtio' : 'nvme');
-
-/** QEMU gives one controller two namespaces; with Virtualization.framework each disk has a controller of its own. */
-function guestDevices(host: HostFacts): { readonly system: string; readonly data: string } {
-  if (diskBus(host) === 'virtio') return { system: '/dev/vda', data: '/dev/vdb' };
-  return { system: '/dev/nvme0n1', data: host.platform === 'darwin' ? '/dev/nvme1n1' : '/dev/nvme0n2' };
-}
+const systemBus = (host: HostFacts): 'nvme' | 'virtio' => (isBeforeMacOS14(host) ? 'virtio' : 'nvme');
 
 function systemDisk(directory: string, host: HostFacts): DiskPlan {
+  const bus = systemBus(host);
   return {
     role: 'system',
     attachment: { kind: 'file', path: `${directory}/system.raw` },
     sizeBytes: SYSTEM_DISK_BYTES,
-    bus: diskBus(host),
+    bus,
     readOnly: false,
-    guestDevice: guestDevices(host).system,
+    guestDevice: bus === 'virtio' ? '/dev/vda' : '/dev/nvme0n1',
   };
+}
+
+function dataDisk(spec: MachineSpec, host: HostFacts, machine: MachineFacts): DiskPlan {
+  const sizeBytes = Math.ceil(spec.disk.size / MIB) * MIB;
+  const attachment = dataAttachment(spec.disk.attachment, machine);
+  if (attachment.kind === 'file') refuseShrink(sizeBytes, machine);
+  const bus = dataBus(spec, host);
+  return { role: 'data', attachment, sizeBytes, bus, readOnly: false, guestDevice: dataDevice(bus, host) };
+}
+
+function dataAttachment(given: string | undefined, { directory }: MachineFacts): DiskAttachment {
+  if (given === undefined) return { kind: 'file', path: `${directory}/data.raw` };
+  return isNbdUrl(given) ? { kind: 'nbd', url: given } : { kind: 'block', path: given };
+}
+
+/** Throws `E_INVALID` for USB: the configurations of Debian's cloud kernels, 6.12 and 6.1, have CONFIG_USB unset. */
+function dataBus({ disk }: MachineSpec, host: HostFacts): 'nvme' | 'virtio' {
+  if (disk.bus !== 'usb') return disk.bus === 'auto' ? systemBus(host) : disk.bus;
+  throw new RosettaVmError('E_INVALID', {
+    what: 'The data disk cannot be on the bus usb.',
+    why: 'The guest’s kernel, Debian’s for cloud machines, has no USB: the disk would never appear.',
+    fix: 'Use disk.bus: nvme or virtio, or leave it out. A USB disk of this computer is attached by its path, on these.',
+    facts: { field: 'disk.bus', asked: disk.bus },
+  });
+}
+
+/**
+ * A name that no race changes the meaning of: the guest takes an NVMe disk by its namespace, and of two disks whose names
+ * may be swapped the one that is not the system's (guest/data-disk.ts). QEMU gives one controller two namespaces; with
+ * Virtualization.framework each disk has a controller of its own.
+ */
+function dataDevice(bus: 'nvme' | 'virtio', host: HostFacts): string {
+  if (bus === 'virtio') return systemBus(host) === 'virtio' ? '/dev/vdb' : '/dev/vda';
+  return host.platform === 'darwin' ? '/dev/nvme1n1' : '/dev/nvme0n2';
 }
 
 /** Sockets of a machine. Throws `E_PATH_TOO_LONG`. */

@@ -10,10 +10,10 @@ export type DiskAttachment =
   | { readonly kind: 'nbd'; readonly url: string };
 
 export interface DiskPlan {
-  /** `system` is replaceable; `data` (cache, docker) is kept. */
+  /** `system` is replaceable; `data` (cache, docker) is kept, and what is no `file` is nobody's to make or remove here. */
   readonly role: 'system' | 'data';
   readonly attachment: DiskAttachment;
-  /** Size the file must have before start, bytes, a multiple of 512. */
+  /** Size that a file must have before start, and that another disk must have at least; bytes, a multiple of 512. */
   readonly sizeBytes: number;
   readonly bus: 'nvme' | 'virtio' | 'usb';
   readonly readOnly: boolean;

@@ -14,8 +14,12 @@ const MAX_FILE_BYTES = 256 * 1024;
 
 /** Flags of `up` that lie over the file; what the user did not give is absent or undefined. */
 export type SpecOverrides = {
-  readonly [K in 'cpus' | 'memory' | 'disk' | 'image' | 'translator']?: MachineSpecInput[K] | undefined;
-} & { readonly cache?: { readonly enabled?: boolean } | undefined };
+  readonly [K in 'cpus' | 'memory' | 'image' | 'translator']?: MachineSpecInput[K] | undefined;
+} & {
+  /** Size of the data disk; where else it is and on which bus stays as the file has it. */
+  readonly disk?: string | number | undefined;
+  readonly cache?: { readonly enabled?: boolean } | undefined;
+};
 
 /**
  * Loads a spec. `file` must exist when given; without it `rosetta-vm.yaml` in `cwd` is used when it is there, else
@@ -105,7 +109,8 @@ function given(overrides: SpecOverrides): Record<string, unknown> {
 function merge(data: unknown, flags: Readonly<Record<string, unknown>>): unknown {
   if (!isRecord(data)) return data;
   const cache = isRecord(data.cache) && isRecord(flags.cache) ? { cache: { ...data.cache, ...flags.cache } } : {};
-  return { ...data, ...flags, ...cache };
+  const disk = isRecord(data.disk) && flags.disk !== undefined ? { disk: { ...data.disk, size: flags.disk } } : {};
+  return { ...data, ...flags, ...cache, ...disk };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

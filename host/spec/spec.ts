@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { KERNEL_SERIES, type KernelSeries } from '../../images/kernels.ts';
 import { RosettaVmError } from '../errors.ts';
+import { checkDiskAttachment } from './disk-attachment.ts';
 import { suggestKey } from './suggest.ts';
 import { formatSize, GIB, MIB, parseSize } from './units.ts';
 
@@ -31,6 +32,42 @@ const share = z.strictObject({
   readOnly: z.boolean().default(true).describe('Read-only unless this is false'),
 });
 
+const DEFAULT_DISK = 64 * GIB;
+const MIN_DISK = 1 * GIB;
+
+/** A size alone stands for a disk of that size with everything else as it comes. */
+const disk = z
+  .union(
+    [
+      size('disk').transform((bytes) => ({ size: bytes, bus: 'auto' as const, attachment: undefined })),
+      z.strictObject({
+        size: size('disk.size')
+          .optional()
+          .describe(
+            'Of the machine’s own disk (sparse; grows only), default 64 GiB; of another, the least it must have',
+          ),
+        bus: z
+          .enum(['auto', 'nvme', 'virtio', 'usb'])
+          .default('auto')
+          .describe('auto: nvme where the host has it. usb is refused: the guest’s kernel has no USB'),
+        attachment: z
+          .string()
+          .min(1)
+          .max(8192)
+          .transform(checkDiskAttachment)
+          .optional()
+          .describe(
+            'A disk that is no file of the machine: a block device’s absolute path, or the nbd:// URL of an export',
+          ),
+      }),
+    ],
+    'A disk is a size, or a mapping with size, bus and attachment',
+  )
+  .transform(({ size, bus, attachment }) => {
+    if (attachment === undefined) return { size: size ?? DEFAULT_DISK, bus };
+    return { size: size ?? MIN_DISK, bus, attachment };
+  });
+
 /** YAML takes 6.1 without quotes for a number. */
 const kernel = z
   .union([z.enum(['auto', ...KERNEL_SERIES]), z.literal(KERNEL_SERIES.map(Number))])
@@ -41,9 +78,7 @@ export const specSchema = z
     $schema: z.string().max(1024).optional().describe('For editors; ignored'),
     cpus: z.int().min(1).max(64).optional().describe('Virtual CPUs; default: the host’s, at most 4'),
     memory: size('memory').optional().describe('Guest memory; default: a quarter of the host’s, 2 to 8 GiB'),
-    disk: size('disk')
-      .default(64 * GIB)
-      .describe('Size of the data disk (sparse; grows only); default: 64 GiB'),
+    disk: disk.prefault({}).describe('The data disk: its size, or also its bus and where else than in a file it is'),
     image: z.string().max(64).default(DEFAULT_IMAGE).describe('Guest image by name or id'),
     kernel: kernel
       .default('auto')
@@ -98,7 +133,6 @@ export type MachineSpec = z.output<typeof specSchema>;
 export type MachineSpecInput = z.input<typeof specSchema>;
 
 const MIN_MEMORY = 512 * MIB;
-const MIN_DISK = 1 * GIB;
 /** Less could not hold the translation of one larger program. */
 const MIN_CACHE = 1 * MIB;
 /** BuildKit keeps at least the layers of the build that runs. */
@@ -112,10 +146,10 @@ const MAX_SIZE = 16 * 1024 * GIB;
  */
 export function parseSpec(input: unknown, source = 'the spec'): MachineSpec {
   const result = specSchema.safeParse(input ?? {});
-  if (!result.success) throw specError(result.error.issues[0], source);
+  if (!result.success) throw specError(nearestIssue(result.error.issues[0]), source);
   const spec = result.data;
   checkSize('memory', spec.memory, MIN_MEMORY);
-  checkSize('disk', spec.disk, MIN_DISK);
+  checkSize('disk', spec.disk.size, MIN_DISK);
   checkSize('cache.limit', spec.cache.limit, MIN_CACHE);
   checkSize('engine.buildCache', spec.engine.buildCache, MIN_BUILD_CACHE);
   return spec;
@@ -147,6 +181,15 @@ function checkSize(field: string, bytes: number | undefined, min: number): void 
   });
 }
 
+/** Of a value that may have several shapes, what is wrong with the one that it comes nearest to. */
+function nearestIssue(issue: z.core.$ZodIssue | undefined): z.core.$ZodIssue | undefined {
+  if (issue?.code !== 'invalid_union') return issue;
+  const inner = issue.errors
+    .flatMap(([first]) => first ?? [])
+    .find(({ code, path }) => code === 'unrecognized_keys' || path.length > 0);
+  return inner === undefined ? issue : nearestIssue({ ...inner, path: [...issue.path, ...inner.path] });
+}
+
 function specError(issue: z.core.$ZodIssue | undefined, source: string): RosettaVmError {
   const path = (issue?.path ?? []).join('.');
   if (issue?.code === 'unrecognized_keys') {
@@ -173,13 +216,19 @@ function specError(issue: z.core.$ZodIssue | undefined, source: string): Rosetta
 
 /** Keys allowed at a path of the schema, read from the schema itself so that the two cannot drift apart. */
 function knownKeys(path: readonly PropertyKey[]): string[] {
-  let node: unknown = specJsonSchema();
-  for (const part of path) {
-    const record = node as {
-      properties?: Record<string, unknown>;
-      items?: unknown;
-    };
-    node = typeof part === 'number' ? record.items : record.properties?.[String(part)];
-  }
-  return Object.keys((node as { properties?: Record<string, unknown> } | undefined)?.properties ?? {});
+  let node = withKeys(specJsonSchema());
+  for (const part of path) node = withKeys(typeof part === 'number' ? node?.items : node?.properties?.[String(part)]);
+  return Object.keys(node?.properties ?? {});
+}
+
+interface SchemaNode {
+  readonly properties?: Readonly<Record<string, unknown>>;
+  readonly items?: unknown;
+  readonly anyOf?: readonly SchemaNode[];
+}
+
+/** Of several shapes, the one that has keys. */
+function withKeys(node: unknown): SchemaNode | undefined {
+  const schema = node as SchemaNode | undefined;
+  return schema?.anyOf?.find(({ properties }) => properties !== undefined) ?? schema;
 }

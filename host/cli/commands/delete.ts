@@ -46,6 +46,11 @@ export function deleteCommand(context: CommandContext): Command {
 export function renderDeletion(items: readonly DeletionItem[]): string {
   return renderTable(
     [{ title: '' }, { title: 'WHAT' }, { title: 'SIZE', align: 'right' }, { title: 'WHERE' }],
-    items.map(({ what, path, bytes, kept }) => [kept ? 'keep' : 'lose', what, formatSize(bytes), path]),
+    items.map(({ what, path, bytes, kept }) => [
+      kept ? 'keep' : 'lose',
+      what,
+      bytes === null ? '-' : formatSize(bytes),
+      path,
+    ]),
   );
 }

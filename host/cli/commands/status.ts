@@ -56,7 +56,8 @@ export function renderStatus(status: MachineStatus, stats: CacheStats | null, no
   if (health !== null) {
     const { totalBytes, availableBytes } = health.memory;
     fields.push(['memory', `${formatSize(totalBytes - availableBytes)} of ${formatSize(totalBytes)} in use`]);
-    fields.push(['data disk', describeDataDisk(health.dataDisk)]);
+    const where = spec?.disk.attachment === undefined ? '' : `, on ${spec.disk.attachment}`;
+    fields.push(['data disk', `${describeDataDisk(health.dataDisk)}${where}`]);
     fields.push(['up for', formatDuration(health.uptimeSeconds * 1000)]);
     fields.push(['kernel', health.kernel]);
   }

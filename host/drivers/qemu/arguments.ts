@@ -3,6 +3,7 @@ import path from 'node:path';
 import { RosettaVmError } from '../../errors.ts';
 import type { DiskPlan, MachinePlan, SharePlan } from '../../plan/plan.ts';
 import type { ProcessCommand } from '../../process/owned.ts';
+import { parseNbdUrl } from '../../spec/nbd-url.ts';
 import type { Accelerator, QemuTools, VirtiofsdTool } from './tools.ts';
 
 /** A helper daemon, with the socket that QEMU connects to. */
@@ -180,29 +181,26 @@ function protocolOptions({ attachment }: DiskPlan): Readonly<Record<string, stri
     case 'block':
       return { driver: 'host_device', filename: attachment.path, discard: 'unmap' };
     case 'nbd':
-      return { driver: 'nbd', ...nbdServer(attachment.url) };
+      return { driver: 'nbd', ...nbdOptions(attachment.url) };
   }
 }
 
-/** NBD's URI form (the NetworkBlockDevice project's doc/uri.md): `nbd://host[:port]/export`, `nbd+unix:///export?socket=path`. */
-function nbdServer(url: string): Readonly<Record<string, string>> {
-  const parsed = URL.canParse(url) ? new URL(url) : null;
-  const name = parsed === null ? '' : decodeURIComponent(parsed.pathname.replace(/^\//, ''));
-  const target: Record<string, string> = name === '' ? {} : { export: name };
-  const socket = parsed?.searchParams.get('socket') ?? '';
-  if (parsed?.protocol === 'nbd:' && parsed.hostname !== '') {
-    const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1');
-    return { 'server.type': 'inet', 'server.host': host, 'server.port': parsed.port || '10809', ...target };
-  }
-  if (parsed?.protocol === 'nbd+unix:' && socket !== '') {
-    return { 'server.type': 'unix', 'server.path': socket, ...target };
-  }
-  throw new RosettaVmError('E_INVALID', {
-    what: `${JSON.stringify(url)} is not an address of an NBD export.`,
-    why: 'The driver understands nbd://host[:port]/export and nbd+unix:///export?socket=path.',
-    fix: 'Write the address in one of these forms.',
-    facts: { url },
-  });
+/**
+ * A server that is back within this time costs the guest a pause and nothing else; less than the 30 s after which Linux
+ * gives an NVMe command up (nvme_core.io_timeout), so that the guest learns of an error and not of a silence. Seconds.
+ */
+const NBD_RECONNECT_S = 15;
+
+/** QEMU's BlockdevOptionsNbd (qapi/block-core.json). */
+function nbdOptions(url: string): Readonly<Record<string, string>> {
+  const { server, export: name } = parseNbdUrl(url);
+  return {
+    ...(server.type === 'unix'
+      ? { 'server.type': 'unix', 'server.path': server.path }
+      : { 'server.type': 'inet', 'server.host': server.host, 'server.port': String(server.port) }),
+    ...(name === '' ? {} : { export: name }),
+    'reconnect-delay': String(NBD_RECONNECT_S),
+  };
 }
 
 function shareArguments(share: SharePlan, socket: string, index: number): string[] {

@@ -12,6 +12,13 @@ interface KnownMessage {
 /** Messages of QEMU 7.2 (softmmu/physmem.c, util/mmap-alloc.c, block/file-posix.c, util/qemu-sockets.c). */
 const KNOWN_MESSAGES: readonly KnownMessage[] = [
   {
+    // Whatever is said of it: no connection, no such export, something that speaks another protocol (nbd/client.c).
+    pattern: /-blockdev .*file\.driver=nbd.*: /,
+    code: 'E_NETWORK',
+    what: 'The server of the data disk, an NBD export, does not answer as it should.',
+    fix: 'Check that the NBD server runs and offers that export, then start the machine again.',
+  },
+  {
     pattern: /cannot set up guest memory|failed to resize memfd|unable to map backing store|Cannot allocate memory/i,
     code: 'E_SIZE',
     what: 'QEMU cannot get the machine’s memory from this host.',

@@ -4,9 +4,9 @@
  */
 import { RosettaVmError } from '../../errors.ts';
 import type { DiskPlan, MachinePlan } from '../../plan/plan.ts';
+import { parseNbdUrl } from '../../spec/nbd-url.ts';
 import { formatSize, MIB } from '../../spec/units.ts';
 import type { VzConfiguration, VzDisk, VzHostReport } from './addon.ts';
-import { checkNbdUrl } from './nbd-url.ts';
 
 /** VZVirtioFileSystemDeviceConfiguration's `validateTag:error:`: not empty and less than 36 bytes of UTF-8. */
 const MAX_TAG_BYTES = 35;
@@ -86,7 +86,8 @@ function vzDisk(disk: DiskPlan, report: VzHostReport): VzDisk {
     `The ${role} disk is ${attachment.kind === 'nbd' ? 'a network block device' : 'a block device'}`,
   );
   if (attachment.kind === 'block') return { bus, readOnly, attachment: { kind: 'block', path: attachment.path } };
-  checkNbdUrl(attachment.url);
+  // `validateURL:error:` checks the form too, but in the framework's words, and `[NSURL URLWithString:]` gives nil.
+  parseNbdUrl(attachment.url);
   return { bus, readOnly, attachment: { kind: 'nbd', url: attachment.url, timeout: NBD_TIMEOUT_S } };
 }
 

@@ -112,7 +112,7 @@ test.each<[string, Partial<DiskPlan>, string]>([
   [
     'an NBD export over TCP',
     { attachment: { kind: 'nbd', url: 'nbd://[::1]/disk%201' } },
-    'file.driver=nbd,file.server.type=inet,file.server.host=::1,file.server.port=10809,file.export=disk 1',
+    'file.driver=nbd,file.server.type=inet,file.server.host=::1,file.server.port=10809,file.export=disk 1,file.reconnect-delay=15',
   ],
   [
     'an NBD export on a unix socket',

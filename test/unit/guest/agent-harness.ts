@@ -47,6 +47,7 @@ export async function temporarySettings(): Promise<{ directory: string; settings
     cacheMountPoint: at('rvm-cache'),
     binfmtDirectory: at('binfmt'),
     blockDirectory: at('block'),
+    ext4Directory: at('ext4'),
     hostnameFile: at('hostname'),
     runDirectory: at('run'),
     dockerd: [at('dockerd')],

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RunCommand, runCommand } from '../../../guest/agent/command.ts';
 import type { PartLog } from '../../../guest/agent/log.ts';
 import type { GuestSettings } from '../../../guest/agent/settings.ts';
-import { DataDisk, namespaceDevice, notSystemDisk } from '../../../guest/data-disk.ts';
+import { DataDisk } from '../../../guest/data-disk.ts';
+import { findDataDisk, namespaceDevice, notSystemDisk } from '../../../guest/disk-device.ts';
 import { SYSTEM_DISK_SIGNATURE } from '../../../guest/protocol.ts';
 import { temporarySettings } from './agent-harness.ts';
 
@@ -33,8 +34,9 @@ const withoutMounting: RunCommand = (argv, limit) => {
   return skipped ? Promise.resolve({ code: 0, stdout: '', stderr: '' }) : runCommand(argv, limit);
 };
 
-const bringUp = async (run: RunCommand = withoutMounting): Promise<DataDisk> => {
-  const disk = new DataDisk(device, settings, run, quiet);
+const bringUp = async (run: RunCommand = withoutMounting, leastBytes?: number): Promise<DataDisk> => {
+  const external = leastBytes === undefined ? {} : { externalData: { leastBytes } };
+  const disk = new DataDisk({ dataDevice: device, ...external }, settings, run, quiet);
   await disk.bringUp();
   return disk;
 };
@@ -92,10 +94,29 @@ describe('the data disk beside the system disk', () => {
   });
 });
 
+describe('a disk that is not there yet', () => {
+  it('is waited for, after the module that virtio disks need', async () => {
+    const named = path.join(directory, 'vda');
+    const run: RunCommand = (argv) => {
+      steps.push(argv.join(' '));
+      setTimeout(() => void writeFile(named, Buffer.alloc(512)), 100);
+      return Promise.resolve({ code: 0, stdout: '', stderr: '' });
+    };
+    expect(await findDataDisk(named, settings, run)).toBe(named);
+    expect(steps).toEqual(['modprobe virtio_blk']);
+  });
+
+  it('is not waited for where the name is none of a bus', async () => {
+    const looking = findDataDisk(path.join(directory, 'other'), settings, withoutMounting);
+    await expect(looking).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+    expect(steps).toEqual([]);
+  });
+});
+
 describe.runIf(spawnSync('mkfs.ext4', ['-V']).status === 0)('the data disk', () => {
   it('gets a file system when it is blank, and only then', async () => {
     expect(await (await bringUp()).health()).toMatchObject({ state: 'ready', totalBytes: expect.any(Number) });
-    expect(steps).toEqual(['mkfs.ext4', 'mount']);
+    expect(steps).toEqual(['blkid', 'mkfs.ext4', 'mount']);
     steps = [];
     await bringUp();
     expect(steps).toEqual(['e2fsck', 'mount', 'resize2fs']);
@@ -112,7 +133,49 @@ describe.runIf(spawnSync('mkfs.ext4', ['-V']).status === 0)('the data disk', () 
     await writeFile(device, 'somebody’s data', { flag: 'r+' });
     const disk = await bringUp();
     expect(await disk.health()).toEqual({ state: 'failed', reason: expect.stringContaining('not ours') });
+    expect(steps).toEqual(['blkid']);
+  });
+
+  it.each([
+    [
+      'a byte at its end, as a backup of a partition table is',
+      ['dd', 'if=/dev/urandom', 'bs=1', 'count=1', `seek=${SIZE - 1}`],
+    ],
+    ['a swap area, whose mark is behind the first pages', ['mkswap']],
+    ['an ext4 of somebody else', ['mkfs.ext4', '-q', '-F', '-L', 'photos']],
+  ])('is left as it is when it holds %s', async (_what, [program = '', ...args]) => {
+    const target = program === 'dd' ? ['conv=notrunc', `of=${device}`] : [device];
+    expect(spawnSync(program, [...args, ...target]).status).toBe(0);
+    const before = await readFile(device);
+    const disk = await bringUp(undefined, 0);
+    expect(await disk.health()).toEqual({ state: 'failed', reason: expect.stringContaining('not ours') });
+    expect(steps).toEqual(['blkid']);
+    expect((await readFile(device)).equals(before)).toBe(true);
+  });
+
+  it('that is the user’s own is formatted with a journal that is really empty, when it is large enough', async () => {
+    const arguments_: string[][] = [];
+    const listening: RunCommand = (argv, limit) => {
+      arguments_.push([...argv]);
+      return withoutMounting(argv, limit);
+    };
+    const small = await bringUp(listening, SIZE + 1);
+    expect(await small.health()).toEqual({ state: 'failed', reason: expect.stringContaining('too small') });
     expect(steps).toEqual([]);
+    expect(await (await bringUp(listening, SIZE)).health()).toMatchObject({ state: 'ready' });
+    expect(arguments_.find(([program]) => program === 'mkfs.ext4')?.join(' ')).toContain('lazy_journal_init=0');
+  });
+
+  it('that met errors, or cannot be read any more, says so', async () => {
+    const own = await bringUp(undefined, 0);
+    const counter = path.join(settings.ext4Directory, path.basename(device));
+    await mkdir(counter, { recursive: true });
+    await writeFile(path.join(counter, 'errors_count'), '2\n');
+    expect(await own.health()).toEqual({ state: 'failed', reason: expect.stringContaining('2 errors') });
+    await writeFile(path.join(counter, 'errors_count'), '0\n');
+    expect(await own.health()).toMatchObject({ state: 'ready' });
+    await rm(device);
+    expect(await own.health()).toEqual({ state: 'failed', reason: expect.stringContaining('cannot be read') });
   });
 
   it('is not mounted when the check fails', async () => {
@@ -128,12 +191,14 @@ describe.runIf(spawnSync('mkfs.ext4', ['-V']).status === 0)('the data disk', () 
   });
 
   it('that does not exist is a state, not an end', async () => {
-    const disk = new DataDisk('/dev/rvm-no-such-disk', settings, withoutMounting, quiet);
+    const disk = new DataDisk({ dataDevice: '/dev/rvm-no-such-disk' }, settings, withoutMounting, quiet);
     expect(await disk.bringUp()).toBe(false);
     expect(await disk.health()).toMatchObject({ state: 'failed' });
   });
 
   it('is mounting until it is there', async () => {
-    expect(await new DataDisk(device, settings, withoutMounting, quiet).health()).toEqual({ state: 'mounting' });
+    expect(await new DataDisk({ dataDevice: device }, settings, withoutMounting, quiet).health()).toEqual({
+      state: 'mounting',
+    });
   });
 });

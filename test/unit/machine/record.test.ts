@@ -1,9 +1,10 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { growDisk } from '../../../host/machine/disks.ts';
 import { deleteMachine, describeDeletion } from '../../../host/machine/end.ts';
+import { checkDataDisk } from '../../../host/machine/external-disk.ts';
 import { inspectMachine } from '../../../host/machine/inspect.ts';
 import { tryLock } from '../../../host/machine/lock.ts';
 import { openMachines } from '../../../host/machine/open-machines.ts';
@@ -127,6 +128,44 @@ test('delete removes everything, or everything but the data disk', async () => {
   await deleteMachine(paths, 'one', false);
   expect(await readdir(paths.machines)).toEqual([]);
   await expect(inspectMachine(paths, 'one')).rejects.toMatchObject({ code: 'E_NOT_FOUND', exitStatus: 3 });
+});
+
+describe('a disk that is the user’s own', () => {
+  const attachment = 'nbd://host/data';
+  const external = (): MachineRecord => ({ ...record(), spec: parseSpec({ disk: { attachment } }) });
+
+  test('is told and left alone, beside a data disk that the machine had before', async () => {
+    await withDisks();
+    await writeRecord(folder, external());
+    const told = async () =>
+      (await describeDeletion(paths, 'one', false)).map(({ what, path: where, bytes, kept }) => [
+        what,
+        where,
+        bytes,
+        kept,
+      ]);
+    expect(await told()).toContainEqual(['data disk', folder.dataDisk, expect.any(Number), false]);
+    expect(await told()).toContainEqual(['external disk', attachment, null, true]);
+    await rm(folder.dataDisk);
+    expect(await told()).not.toContainEqual(expect.arrayContaining(['data disk']));
+  });
+
+  test('leaves nothing behind of its machine, with --keep-data or without', async () => {
+    await writeRecord(folder, external());
+    await deleteMachine(paths, 'one', true);
+    expect(await readdir(paths.machines)).toEqual([]);
+  });
+
+  test('is not given to a second machine while the first runs', async () => {
+    await writeRecord(folder, external());
+    const disk = { role: 'data', attachment: { kind: 'nbd', url: attachment }, sizeBytes: 512, bus: 'nvme' } as const;
+    const plan = { name: 'two', disks: [{ ...disk, readOnly: false, guestDevice: '/dev/nvme0n2' }] };
+    await checkDataDisk(paths, plan);
+    const held = await tryLock(folder.hostLock);
+    await expect(checkDataDisk(paths, plan)).rejects.toMatchObject({ code: 'E_LOCKED', facts: { machine: 'one' } });
+    await checkDataDisk(paths, { ...plan, name: 'one' });
+    await held?.release();
+  });
 });
 
 test('a running machine is not deleted', async () => {

@@ -133,6 +133,47 @@ describe('what the host cannot give', () => {
   });
 });
 
+describe('the data disk', () => {
+  const data = (disk: MachineSpecInput['disk'], host = LINUX, machine = MACHINE) => {
+    const { disks, boot } = plan({ disk }, host, machine);
+    const [system, one] = disks;
+    return { system: system?.guestDevice, ...one, initialRamdisk: boot.initialRamdisk };
+  };
+
+  test('goes on the bus that is asked for, and the system’s stays where it is', () => {
+    const nvme = { system: '/dev/nvme0n1', initialRamdisk: null };
+    expect(data({ bus: 'virtio' })).toMatchObject({ ...nvme, bus: 'virtio', guestDevice: '/dev/vda' });
+    expect(data({ bus: 'virtio' }, MAC)).toMatchObject({ ...nvme, bus: 'virtio', guestDevice: '/dev/vda' });
+    expect(data({ bus: 'nvme' })).toMatchObject({ ...nvme, bus: 'nvme', guestDevice: '/dev/nvme0n2' });
+    expect(data({ bus: 'nvme' }, MAC)).toMatchObject({ ...nvme, bus: 'nvme', guestDevice: '/dev/nvme1n1' });
+  });
+
+  test('of macOS 13 is the second virtio disk', () => {
+    for (const bus of ['auto', 'virtio'] as const) {
+      const expected = { system: '/dev/vda', bus: 'virtio', guestDevice: '/dev/vdb', initialRamdisk: '/i/initrd' };
+      expect(data({ bus }, mac(13))).toMatchObject(expected);
+    }
+  });
+
+  test.each([LINUX, MAC])('is not on USB, which the kernel does not have', (host) => {
+    expect(refused(() => plan({ disk: { bus: 'usb' } }, host))).toMatchObject({
+      code: 'E_INVALID',
+      why: expect.stringContaining('kernel'),
+    });
+  });
+
+  test('that is the user’s own is attached as it is, and a file that the machine has does not count', () => {
+    const before = { ...MACHINE, dataDiskBytes: 20 * GIB };
+    const url = 'nbd+unix:///data?socket=/run/nbd.sock';
+    expect(data({ attachment: url }, LINUX, before)).toMatchObject({
+      ...{ attachment: { kind: 'nbd', url }, bus: 'nvme', sizeBytes: GIB },
+    });
+    expect(data({ attachment: '/dev/sdb', size: 2, bus: 'virtio' }, LINUX, before)).toMatchObject({
+      ...{ attachment: { kind: 'block', path: '/dev/sdb' }, bus: 'virtio', sizeBytes: 2 * GIB },
+    });
+  });
+});
+
 test('an odd disk size is rounded up to whole mebibytes', () => {
   expect(plan({ disk: GIB + 1 }).disks[1]?.sizeBytes).toBe(GIB + MIB);
 });

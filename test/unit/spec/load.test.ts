@@ -64,6 +64,17 @@ describe('flags over a file', () => {
     expect(spec).toMatchObject({ cpus: 1, memory: 2 * GIB, cache: { enabled: false, limit: GIB } });
   });
 
+  test('--disk is the size; where the disk is and on which bus stays as the file or the machine has it', async () => {
+    const cwd = await folderWith('disk: {bus: virtio, attachment: "nbd://host/x"}\n');
+    const { spec } = await loadSpec({ cwd, overrides: { disk: '5GiB' } });
+    const disk = { size: 5 * GIB, bus: 'virtio', attachment: 'nbd://host/x' };
+    expect(spec.disk).toEqual(disk);
+    const again = await loadSpec({ cwd: await temporaryFolder(), remembered: spec, overrides: { disk: 6 } });
+    expect(again.spec.disk).toEqual({ ...disk, size: 6 * GIB });
+    const alone = await loadSpec({ cwd: await folderWith('disk: 3\n'), overrides: { disk: 6 } });
+    expect(alone.spec.disk).toEqual({ size: 6 * GIB, bus: 'auto' });
+  });
+
   test('a wrong flag is not blamed on the file, nor the other way round', async () => {
     const cwd = await folderWith('cpus: 3\n');
     const flag = loadSpec({ cwd, overrides: { memory: '1MiB' } });

@@ -7,7 +7,7 @@ import { GIB, MIB } from '../../../host/spec/units.ts';
 test('an empty spec is a whole one', () => {
   for (const empty of [{}, null, undefined]) {
     expect(parseSpec(empty)).toEqual({
-      disk: 64 * GIB,
+      disk: { size: 64 * GIB, bus: 'auto' },
       image: 'default',
       kernel: 'auto',
       translator: 'auto',
@@ -29,9 +29,29 @@ test('what is written is kept, and sizes become bytes', () => {
     cache: { limit: '512MiB' },
     shares: [{ path: '~/src', mountPoint: '/src' }],
   });
-  expect(spec).toMatchObject({ cpus: 2, memory: 2 * GIB, disk: 10 * GIB, translator: 'qemu' });
+  expect(spec).toMatchObject({
+    ...{ cpus: 2, memory: 2 * GIB, translator: 'qemu' },
+    disk: { size: 10 * GIB, bus: 'auto' },
+  });
   expect(spec.cache).toEqual({ enabled: true, limit: 512 * MIB });
   expect(spec.shares).toEqual([{ path: '~/src', mountPoint: '/src', readOnly: true }]);
+});
+
+describe('the data disk', () => {
+  test('is its size alone, or a mapping; a size says the same in both', () => {
+    expect(parseSpec({ disk: { size: '10GiB' } }).disk).toEqual(parseSpec({ disk: '10GiB' }).disk);
+    expect(parseSpec({ disk: { bus: 'virtio' } }).disk).toEqual({ size: 64 * GIB, bus: 'virtio' });
+  });
+
+  test('of somebody else’s making need only be large enough, and need not be large', () => {
+    const attachment = 'nbd+unix:///data?socket=/run/nbd.sock';
+    expect(parseSpec({ disk: { attachment } }).disk).toEqual({ size: GIB, bus: 'auto', attachment });
+    expect(parseSpec({ disk: { attachment: '/dev/sdb', size: 100 } }).disk.size).toBe(100 * GIB);
+  });
+
+  test.each(['sdb', './disk', 'http://host/x', 'nbd:///x', ''])('is not attached by %j', (attachment) => {
+    expect(refused({ disk: { attachment } }).code).toBe('E_INVALID');
+  });
 });
 
 test('a kernel may be written as YAML reads it', () => {
@@ -46,11 +66,19 @@ test('a kernel may be written as YAML reads it', () => {
 
 test('a finished spec parses to itself, through JSON too', () => {
   const size = (min: number) => fc.integer({ min, max: 16 * 1024 * GIB });
+  const disk = fc.record(
+    {
+      size: size(GIB),
+      bus: fc.constantFrom('auto', 'nvme', 'virtio', 'usb'),
+      attachment: fc.constantFrom('/dev/sdb', 'nbd://host/x', 'nbd+unix:///x?socket=/run/nbd.sock'),
+    },
+    { requiredKeys: [] },
+  );
   const input = fc.record(
     {
       cpus: fc.integer({ min: 1, max: 64 }),
       memory: size(512 * MIB),
-      disk: size(GIB),
+      disk: fc.oneof(size(GIB), disk),
       translator: fc.constantFrom('auto', 'box64', 'qemu', 'rosetta'),
       cache: fc.record({ enabled: fc.boolean(), limit: size(MIB) }, { requiredKeys: [] }),
     },
@@ -70,6 +98,7 @@ describe('a wrong key', () => {
     [{ cache: { enable: true } }, 'cache.enable', 'enabled'],
     [{ shares: [{ path: '.', mountPoint: '/x', readonly: true }] }, 'shares.0.readonly', 'readOnly'],
     [{ qemu: { acelerator: 'kvm' } }, 'qemu.acelerator', 'accelerator'],
+    [{ disk: { attachement: '/dev/sdb' } }, 'disk.attachement', 'attachment'],
   ])('%j is refused and the right one suggested', (input, key, suggestion) => {
     const error = refused(input);
     expect(error).toMatchObject({ code: 'E_INVALID', facts: { key, suggestion } });
@@ -92,6 +121,11 @@ describe('a wrong value', () => {
     [{ shares: [{ path: '/x', mountPoint: 'relative' }] }, 'shares.0.mountPoint'],
     [{ shares: Array.from({ length: 17 }, () => ({ path: '/x', mountPoint: '/x' })) }, 'shares'],
     [{ cache: null }, 'cache'],
+    [{ disk: null }, 'disk'],
+    [{ disk: [] }, 'disk'],
+    [{ disk: { bus: 'scsi' } }, 'disk.bus'],
+    [{ disk: { size: true } }, 'disk.size'],
+    [{ disk: { attachment: 7 } }, 'disk.attachment'],
   ])('%j is refused, and the key named', (input, key) => {
     expect(refused(input)).toMatchObject({ code: 'E_INVALID', facts: { key } });
   });
@@ -101,6 +135,8 @@ describe('a wrong value', () => {
     [{ memory: -1 }, 'memory'],
     [{ disk: '100MiB' }, 'disk'],
     [{ disk: '17TiB' }, 'disk'],
+    [{ disk: { size: '100MiB' } }, 'disk'],
+    [{ disk: { size: 'a lot' } }, 'disk.size'],
     [{ cache: { limit: '0' } }, 'cache.limit'],
     [{ memory: 'a lot' }, 'memory'],
   ])('%j is no possible size', (input, field) => {

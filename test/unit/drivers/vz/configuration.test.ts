@@ -32,12 +32,13 @@ test.each<[string, MachinePlan, number]>([
     }),
     15,
   ],
-  ['a network block device for data', withDisk({ attachment: { kind: 'nbd', url: 'nbd://10.0.0.1:10809/data' } }), 15],
+  ['a network block device for data', macPlan({ disk: { attachment: 'nbd://10.0.0.1:10809/data' } }), 15],
   [
     'a network block device on a socket',
-    withDisk({ attachment: { kind: 'nbd', url: 'nbd+unix:///data?socket=/tmp/nbd.sock' } }),
+    macPlan({ disk: { attachment: 'nbd+unix:///data?socket=/tmp/nbd.sock' } }),
     15,
   ],
+  ['a block device on the virtio bus', macPlan({ disk: { attachment: '/dev/disk4', bus: 'virtio' } }), 15],
   [
     'a block device for data, read-only',
     withDisk({ attachment: { kind: 'block', path: '/dev/disk4' }, readOnly: true }),
