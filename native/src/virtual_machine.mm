@@ -15,6 +15,14 @@ NSString *const kStateKey = @"state";
 /// Its address tells this observation from a superclass's.
 char kStateContext;
 
+#if defined(__arm64__)
+/// Asked before a save and before a restore: its error names the device, those of the calls themselves do not.
+API_AVAILABLE(macos(14.0)) void requireSaveRestoreSupport(VZVirtualMachineConfiguration *configuration) {
+  NSError *error = nil;
+  if (![configuration validateSaveRestoreSupportWithError:&error]) throw failureOf(error);
+}
+#endif
+
 } // namespace
 
 @implementation RVMVirtualMachine {
@@ -174,8 +182,7 @@ char kStateContext;
 - (void)save:(int64_t)requestId path:(NSString *)path {
 #if defined(__arm64__)
   if (@available(macOS 14.0, *)) {
-    NSError *error = nil;
-    if (![_configuration validateSaveRestoreSupportWithError:&error]) throw failureOf(error);
+    requireSaveRestoreSupport(_configuration);
     [_machine saveMachineStateToURL:[NSURL fileURLWithPath:path] completionHandler:[self replyTo:requestId]];
     return;
   }
@@ -188,6 +195,7 @@ char kStateContext;
 - (void)restore:(int64_t)requestId path:(NSString *)path {
 #if defined(__arm64__)
   if (@available(macOS 14.0, *)) {
+    requireSaveRestoreSupport(_configuration);
     [_machine restoreMachineStateFromURL:[NSURL fileURLWithPath:path] completionHandler:[self replyTo:requestId]];
     return;
   }

@@ -218,13 +218,9 @@ export class StandInMachine {
   }
 
   #save(id: number, file: string): void {
+    this.#validateSaveRestoreSupport();
     refuseUnless(this.#state === 'paused', INVALID_STATE);
-    const { unsaveable, diskFull } = this.#world;
-    if (unsaveable !== null) {
-      // The text is that of openai/tart#803.
-      const text = `Invalid virtual machine configuration. Unsupported ${unsaveable} in configuration.`;
-      throw new Refused(vzFailure(2, text));
-    }
+    const { diskFull } = this.#world;
     this.#enter('saving');
     this.#completeLater(id, () => {
       refuseUnless(this.#state === 'saving', INVALID_TRANSITION);
@@ -235,6 +231,7 @@ export class StandInMachine {
   }
 
   #restore(id: number, file: string): void {
+    this.#validateSaveRestoreSupport();
     refuseUnless(this.#state === 'stopped' && this.#fresh, INVALID_TRANSITION);
     refuseUnless(this.#parts.mayStart(), this.#parts.limitFailure);
     this.#enter('restoring');
@@ -248,6 +245,15 @@ export class StandInMachine {
       this.#fresh = false;
       this.#enter('paused');
     });
+  }
+
+  /** The addon asks it before the framework's own call. The text is that of openai/tart#803. */
+  #validateSaveRestoreSupport(): void {
+    const { unsaveable } = this.#world;
+    if (unsaveable === null) return;
+    throw new Refused(
+      vzFailure(2, `Invalid virtual machine configuration. Unsupported ${unsaveable} in configuration.`),
+    );
   }
 
   /** What must be the same for a state to fit: openai/tart#1297 (identifier), #527 (MAC address). */

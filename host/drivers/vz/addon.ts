@@ -48,7 +48,7 @@ export interface VzAddon {
  * - `start`, `pause`, `resume`, `requestStop`, `stop`: no argument, `value` null.
  * - `connect`: a vsock port; `value` is {@link VzConnection}.
  * - `release`: the `connection` of a {@link VzConnection} whose descriptor was closed.
- * - `save`, `restore`: an absolute path. `save` asks `validateSaveRestoreSupportWithError:` first.
+ * - `save`, `restore`: an absolute path. Both ask `validateSaveRestoreSupportWithError:` first.
  * - `balloon`: target memory, bytes.
  */
 export type VzVerb =

@@ -8,6 +8,7 @@ import type { MachinePlan } from '../../plan/plan.ts';
 import { formatSize } from '../../spec/units.ts';
 import type { Capability, HostCapabilities } from '../driver.ts';
 import type { VzHostReport } from './addon.ts';
+import { INVALID_CONFIGURATION } from './early-refusal.ts';
 import { failureFacts, wordsOf } from './errors.ts';
 
 /** Virtiofs for a Rosetta share came with macOS 13; NVMe, NBD, the cache's option and saving with 14. */
@@ -67,7 +68,11 @@ export function requireEntitlement({ entitled }: VzHostReport): void {
     what: 'This process may not run virtual machines.',
     why: 'Its executable is not signed with com.apple.security.virtualization.',
     fix: 'Run `rosetta-vm doctor`: it shows each step of making the signed copy of Node.js that may.',
-    facts: { capability: 'entitlement', entitlement: 'com.apple.security.virtualization' },
+    facts: {
+      capability: 'entitlement',
+      entitlement: 'com.apple.security.virtualization',
+      ...INVALID_CONFIGURATION,
+    },
   });
 }
 

@@ -3,8 +3,9 @@
  * of the addon (test/stand-in/vz-addon.ts) and never run on a Mac.
  */
 import { RosettaVmError } from '../../errors.ts';
+import type { MachinePlan } from '../../plan/plan.ts';
 import type { Driver } from '../driver.ts';
-import type { VzAddon, VzHostReport } from './addon.ts';
+import type { VzAddon, VzConfiguration, VzHostReport } from './addon.ts';
 import {
   canSave,
   describeMac,
@@ -14,6 +15,7 @@ import {
   versionOf,
 } from './capabilities.ts';
 import { vzConfiguration } from './configuration.ts';
+import { asEarlyRefusal } from './early-refusal.ts';
 import { explainConfiguration } from './explain.ts';
 import { VZ_LIMITS, type VzLimits } from './limits.ts';
 import { parseHostReport } from './messages.ts';
@@ -47,7 +49,7 @@ export function vzDriver({ loadAddon, limits = VZ_LIMITS }: VzDriverOptions): Dr
       requireEntitlement(report);
       return new VzMachine({
         plan,
-        configuration: vzConfiguration(plan, report),
+        configuration: configure(plan, report),
         addon,
         notSaveable: canSave(report) ? null : `It needs macOS 14 on Apple silicon; this is ${versionOf(report)}.`,
         limits,
@@ -57,8 +59,16 @@ export function vzDriver({ loadAddon, limits = VZ_LIMITS }: VzDriverOptions): Dr
     explain: async (plan) => {
       const { report } = await look();
       requireMac(report, plan);
-      return explainConfiguration(vzConfiguration(plan, report));
+      return explainConfiguration(configure(plan, report));
     },
     newMachineIdentifier: async () => (await look()).addon.newMachineIdentifier(),
   };
+}
+
+function configure(plan: MachinePlan, report: VzHostReport): VzConfiguration {
+  try {
+    return vzConfiguration(plan, report);
+  } catch (error) {
+    throw asEarlyRefusal(error);
+  }
 }

@@ -32,19 +32,19 @@ export function canInstallRosetta({ macOS, rosetta }: VzHostReport): boolean {
 export async function ensureRosetta(request: RosettaInstall): Promise<void> {
   const { report, ask, onProgress } = request;
   if (!canInstallRosetta(report)) return;
-  if (ask === undefined) throw notInstalled('Nobody can be asked whether to install it: there is no terminal.');
+  if (ask === undefined) throw notInstalled(report, 'Nobody can be asked whether to install it: there is no terminal.');
   if (!(await ask('Rosetta is not installed. Install it now? macOS will show its licence'))) {
-    throw notInstalled('You chose not to install it now.');
+    throw notInstalled(report, 'You chose not to install it now.');
   }
   await stage(onProgress, 'rosetta.install', 'Installing Rosetta', () => install(request));
 }
 
-function notInstalled(why: string): RosettaVmError {
+function notInstalled({ rosetta: { error } }: VzHostReport, why: string): RosettaVmError {
   return new RosettaVmError('E_HOST_MISSING', {
     what: 'Rosetta is not installed on this Mac.',
     why,
     fix: `Run \`${INSTALL_ROSETTA_COMMAND}\`, or choose another translator with \`rosetta-vm up --translator box64\`.`,
-    facts: { rosetta: 'notInstalled' },
+    facts: { rosetta: 'notInstalled', ...(error === null ? {} : failureFacts(error)) },
   });
 }
 

@@ -6,6 +6,7 @@ import { lstat, open, writeFile } from 'node:fs/promises';
 import { RosettaVmError } from '../../errors.ts';
 import type { MachinePlan } from '../../plan/plan.ts';
 import { checkPlanFiles } from '../plan-files.ts';
+import { asEarlyRefusal } from './early-refusal.ts';
 
 /** An arm64 kernel's header: `ARM\x64` at byte 56 (Documentation/arch/arm64/booting.rst). */
 const IMAGE_MAGIC = Buffer.from('ARM\x64', 'latin1');
@@ -16,9 +17,13 @@ const IMAGE_MAGIC_OFFSET = 56;
  * `E_NOT_FOUND` for the socket of a network block device.
  */
 export async function preflight(plan: MachinePlan): Promise<void> {
-  await checkPlanFiles(plan);
-  await checkKernel(plan.boot.kernel);
-  for (const { attachment } of plan.disks) if (attachment.kind === 'nbd') await checkNbdSocket(attachment.url);
+  try {
+    await checkPlanFiles(plan);
+    await checkKernel(plan.boot.kernel);
+    for (const { attachment } of plan.disks) if (attachment.kind === 'nbd') await checkNbdSocket(attachment.url);
+  } catch (error) {
+    throw asEarlyRefusal(error);
+  }
 }
 
 /** Empties the console's log: the addon appends to it (see {@link MachinePlan.serialLog}). */
