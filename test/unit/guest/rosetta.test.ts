@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import {
+  chmod,
   copyFile,
   lstat,
   mkdir,
@@ -105,6 +106,21 @@ describe('rosettad', () => {
     expect([await translate(), await translate()]).toEqual(['translated', 'hit']);
     expect(await entries()).toHaveLength(1);
     expect(await verify(rosettad, cacheDirectory)).toEqual({ checked: 1, corrupt: [] });
+  });
+
+  it('serves programs of another user, who can put nothing into its folder', async (test) => {
+    // Only root may become somebody else.
+    if (process.getuid?.() !== 0) return test.skip();
+    await chmod(directory, 0o755);
+    await chmod(cacheDirectory, rosettad.directoryMode);
+    await serve();
+    const nobody = { uid: 65_534, gid: 65_534 };
+    const client = await run(path.join(share, 'rosettad'), ['client', '/bin/sh'], nobody);
+    expect(client.stdout.trim()).toBe('translated');
+    for (const folder of [cacheDirectory, path.join(cacheDirectory, 'uds')]) {
+      await expect(run('touch', [path.join(folder, `${'f'.repeat(64)}.aotcache`)], nobody)).rejects.toThrow('denied');
+      await expect(run('ls', [folder], nobody)).rejects.toThrow('denied');
+    }
   });
 
   it('is reached just so when it binds the configured path itself, as it may one day', async () => {
@@ -316,9 +332,9 @@ describe('the translator rosetta', () => {
     expect([flags(true), flags(false)]).toEqual(['POCF', 'OCF']);
   });
 
-  it('has another build when one of its files changes', async () => {
+  it.each(['rosetta', 'rosettad'])('has another build when %s changes', async (file) => {
     const before = await rosetta.find(share);
-    await writeFile(path.join(share, 'rosettad'), 'another');
+    await writeFile(path.join(share, file), 'another');
     expect((await rosetta.find(share)).build).not.toBe(before.build);
     expect(before.build).toMatch(/^[0-9a-f]{64}$/);
   });
