@@ -11,6 +11,8 @@ import type { Translator } from './translator.ts';
 /** The translator, and the daemon that keeps translations: macOS 14 and later. */
 const PROGRAM = 'rosetta';
 export const ROSETTA_DAEMON = 'rosettad';
+/** Its entry in binfmt_misc. */
+export const ROSETTA_HANDLER = 'rvm-rosetta';
 
 /** Where translated programs keep what they know of digests (docker/for-mac#7440: also seen without a cache). */
 const MEMOS = '.cache/rosetta';
@@ -34,7 +36,7 @@ export const rosetta: Translator = {
     // F: containers do not see the share. C (with O): sudo and other set-uid programs work. P, argv[0] as it was given:
     // understood since macOS 14; before it the extra argument would reach the program.
     binfmt: (found, config) =>
-      x86_64Entry('rvm-rosetta', found.interpreter, config.preserveArgv0 === true ? 'POCF' : 'OCF'),
+      x86_64Entry(ROSETTA_HANDLER, found.interpreter, config.preserveArgv0 === true ? 'POCF' : 'OCF'),
   },
   edits: (_found, config, cache) => {
     if (!cache.enabled || config.socketPath === undefined) {

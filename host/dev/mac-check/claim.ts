@@ -2,7 +2,7 @@
  * What only a Mac can show, as data: a claim, the commands that show it, and a judgement of what they said. Running them
  * is run.ts's work, so that every judgement is tested without a Mac.
  */
-import type { CommandResult } from '../../drivers/vz/signed-host/run-command.ts';
+import type { CommandResult } from '../../process/run-command.ts';
 import type { MacFacts } from './mac-facts.ts';
 
 /** What a claim cannot be checked without. */
@@ -36,6 +36,15 @@ export interface Claim {
   commands(context: Context): readonly Command[];
   /** Results in the order of the commands. */
   judge(results: readonly Result[], context: Context): Verdict;
+  /** What is there when it passed; absent where no other claim builds on it. */
+  readonly shows?: (results: readonly Result[]) => Shown;
+}
+
+/** What claims that come later may need or use. */
+export interface Shown {
+  readonly needs: readonly Need[];
+  /** Becomes the context's. */
+  readonly signedNode?: string;
 }
 
 export interface Command {
@@ -92,18 +101,6 @@ export function said({ exitCode, signal, timedOut, absent, stdout, stderr }: Res
   const text = [stdout.trim(), stderr.trim()].filter((part) => part !== '').join('\n');
   const short = text.length > KEPT_CHARACTERS ? `${text.slice(0, KEPT_CHARACTERS)} …` : text;
   return short === '' ? end : `${end}: ${short}`;
-}
-
-/** The last line that is JSON, or undefined. */
-export function jsonIn(text: string): unknown {
-  for (const candidate of [text, ...text.trim().split('\n').reverse()]) {
-    try {
-      return JSON.parse(candidate);
-    } catch {
-      // Not this one.
-    }
-  }
-  return undefined;
 }
 
 /** A program in the guest, through a shell there. */

@@ -1,7 +1,7 @@
 /** What Mac this is, for the head of the report and for what claims need. */
 import { z } from 'zod';
-import type { CommandResult } from '../../drivers/vz/signed-host/run-command.ts';
-import { jsonIn } from './claim.ts';
+import type { CommandResult } from '../../process/run-command.ts';
+import { jsonIn } from './json-in.ts';
 
 export interface MacFacts {
   readonly macOS: string;

@@ -4,8 +4,8 @@ import { homedir, platform } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { addonFile } from '../../drivers/vz/load-addon.ts';
-import { runCommand } from '../../drivers/vz/signed-host/run-command.ts';
 import { packageFile } from '../../package-root.ts';
+import { runCommand } from '../../process/run-command.ts';
 import { CLAIMS } from './claims/index.ts';
 import { renderReport } from './report.ts';
 import { checkClaims } from './run.ts';
@@ -33,9 +33,6 @@ const OPTIONS = {
 type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'];
 
 const tell = (text: string): void => void process.stderr.write(`${text}\n`);
-
-/** What other claims build on is checked with every choice. */
-const FOUNDATIONS = ['signature-plain', 'machine-up'];
 
 async function main(): Promise<number> {
   let values: Values;
@@ -73,7 +70,10 @@ async function report(values: Values): Promise<number> {
   });
   try {
     const outcome = await checkClaims({
-      claims: CLAIMS.filter(({ id }) => values.only.length === 0 || [...FOUNDATIONS, ...values.only].includes(id)),
+      // What other claims build on is checked with every choice.
+      claims: CLAIMS.filter(
+        ({ id, shows }) => values.only.length === 0 || shows !== undefined || values.only.includes(id),
+      ),
       folder,
       cli: [process.execPath, packageFile('dist/rosetta-vm.js')],
       addon: await addonFile().catch(() => null),

@@ -1,6 +1,6 @@
 /** Checks claims one after the other, whatever becomes of each, and cleans up. */
 import { hostEnvironment } from '../../drivers/vz/signed-host/environment.ts';
-import type { CommandRunner } from '../../drivers/vz/signed-host/run-command.ts';
+import type { CommandRunner } from '../../process/run-command.ts';
 import {
   type Claim,
   COMMAND_LIMIT_MS,
@@ -11,8 +11,6 @@ import {
   type Result,
   type Verdict,
 } from './claim.ts';
-import { statusOf } from './claims/machine.ts';
-import { signedRows } from './claims/signature.ts';
 import { type FactAnswers, factCommands, type MacFacts, majorOf, readFacts } from './mac-facts.ts';
 
 export interface Checked {
@@ -64,9 +62,9 @@ export async function checkClaims(request: CheckRequest): Promise<Outcome> {
       continue;
     }
     request.onClaim(claim, index, claims.length);
-    const { results, verdict } = await check(claim, context, run, env, request.signal);
-    context = learn(context, shown, claim, results, verdict);
-    checked.push({ claim, verdict, ms: performance.now() - started });
+    const answered = await check(claim, context, run, env, request.signal);
+    context = learn(context, shown, claim, answered);
+    checked.push({ claim, verdict: answered.verdict, ms: performance.now() - started });
   }
   if (!request.keep) await cleanUp(request, env, shown);
   return { facts, checked };
@@ -106,13 +104,18 @@ function missingNeed(
   return missing.length === 0 ? null : `Needs ${missing.map((need) => NEEDS[need]).join(', and ')}.`;
 }
 
+interface Answered {
+  readonly results: readonly Result[];
+  readonly verdict: Verdict;
+}
+
 async function check(
   claim: Claim,
   context: Context,
   run: CommandRunner,
   env: NodeJS.ProcessEnv,
   signal: AbortSignal | undefined,
-): Promise<{ readonly results: readonly Result[]; readonly verdict: Verdict }> {
+): Promise<Answered> {
   const results: Result[] = [];
   try {
     for (const { argv, env: more, limitMs = COMMAND_LIMIT_MS } of claim.commands(context)) {
@@ -125,23 +128,11 @@ async function check(
 }
 
 /** What a claim has shown to be there, for those that build on it. */
-function learn(
-  context: Context,
-  shown: Set<Need>,
-  { id }: Claim,
-  results: readonly Result[],
-  { result }: Verdict,
-): Context {
-  if (id === 'signature-plain' && result === 'pass') {
-    const signedNode = signedRows(results[0]).find((row) => row.id === 'signed-copy')?.what ?? null;
-    if (signedNode !== null) shown.add('signed-copy');
-    return { ...context, signedNode };
-  }
-  if (id === 'machine-up' && result === 'pass') {
-    shown.add('machine');
-    if (statusOf(results[1])?.translator?.name === 'rosetta') shown.add('rosetta');
-  }
-  return context;
+function learn(context: Context, shown: Set<Need>, { shows }: Claim, { results, verdict }: Answered): Context {
+  if (verdict.result !== 'pass' || shows === undefined) return context;
+  const { needs, signedNode = context.signedNode } = shows(results);
+  for (const need of needs) shown.add(need);
+  return { ...context, signedNode };
 }
 
 const CLEAN_UP_LIMIT_MS = 2 * 60_000;

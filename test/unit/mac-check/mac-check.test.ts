@@ -101,7 +101,7 @@ describe('a check', () => {
       [/nslookup/, { exitCode: 1 }],
       [/date \+%s/, { exitCode: null, signal: 'SIGKILL', timedOut: true }],
       [
-        /kill -9/,
+        /pkill -KILL/,
         () => {
           throw new Error('spawn EAGAIN');
         },
@@ -181,6 +181,8 @@ describe('a check', () => {
     }
     const homebrew = outcome.calls.filter(({ options }) => options.env.ROSETTA_VM_NODE !== undefined);
     expect(homebrew.map(({ line }) => line)).toEqual([`${CLI.join(' ')} doctor --fix --json`]);
+    // One state folder keeps one copy.
+    expect(homebrew.map(({ options }) => options.env.ROSETTA_VM_HOME)).toEqual([`${FOLDER}/homebrew`]);
   });
 });
 
@@ -203,12 +205,12 @@ describe('a Mac that is otherwise than claimed is found out', () => {
     ['life-save', [[/"save"/, { stdout: '{"silent":"save"}\n{"done":true}' }]]],
     ['life-balloon', [[/"balloon"/, { exitCode: null, signal: 'SIGTRAP' }]]],
     ['life-nbd-absent', [[/127\.0\.0\.1:1/, { exitCode: null, signal: 'SIGABRT' }]]],
-    ['rosetta-handler', [[/binfmt_misc\/rosetta/, { stdout: 'enabled\nflags: F\n' }]]],
-    ['rosetta-handler', [[/binfmt_misc\/rosetta/, { stdout: 'disabled\nflags: POCF\n' }]]],
+    ['rosetta-handler', [[/binfmt_misc\/rvm-rosetta/, { stdout: 'enabled\nflags: F\n' }]]],
+    ['rosetta-handler', [[/binfmt_misc\/rvm-rosetta/, { stdout: 'disabled\nflags: POCF\n' }]]],
     ['rosetta-build-step', [[/--probe/, { exitCode: 1 }]]],
     ['rosetta-socket', [[/proc\/net\/unix/, { stdout: '' }]]],
     ['rosetta-cache-fills', [[/docker run .*perl -e 'print/, { exitCode: 0 }]]],
-    ['rosetta-daemon-dies', [[/while .*pidof/, { stdout: '' }]]],
+    ['rosetta-daemon-dies', [[/while .*pgrep/, { stdout: '' }]]],
     ['rosetta-clean-layers', [[/docker diff/, { stdout: 'A /root/.cache' }]]],
     ['rosetta-clean-layers', [[/docker diff/, { exitCode: 125, stderr: 'no such image' }]]],
     ['rosetta-argv-zero', [[/login_shell/, { exitCode: 1 }]]],

@@ -13,7 +13,7 @@ import {
 } from '../../../host/dev/mac-check/claims/addon-scripts.ts';
 import { LIFE_CLAIMS } from '../../../host/dev/mac-check/claims/life.ts';
 import { readFacts } from '../../../host/dev/mac-check/mac-facts.ts';
-import { runCommand } from '../../../host/drivers/vz/signed-host/run-command.ts';
+import { runCommand } from '../../../host/process/run-command.ts';
 import { ended } from '../drivers/vz-signed-host/stand-in.ts';
 import { temporaryFolder } from '../machine/temporary.ts';
 

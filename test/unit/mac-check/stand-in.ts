@@ -2,8 +2,11 @@
  * A Mac that does not exist: answers to the commands of mac-check, made up from what is documented of the programs.
  * None was recorded on a Mac. It shows that the check goes through, judges and reports; what a Mac says it cannot show.
  */
+import type { CacheStats, TranslatorStatus } from '../../../guest/protocol.ts';
+import type { Capability } from '../../../host/drivers/driver.ts';
 import { ADDON_PROTOCOL } from '../../../host/drivers/vz/addon.ts';
-import type { CommandOptions, CommandResult, CommandRunner } from '../../../host/drivers/vz/signed-host/run-command.ts';
+import type { MachineStatus } from '../../../host/machine/machine.ts';
+import type { CommandOptions, CommandResult, CommandRunner } from '../../../host/process/run-command.ts';
 import { macReport } from '../../stand-in/vz-reports.ts';
 import { ended } from '../drivers/vz-signed-host/stand-in.ts';
 
@@ -14,7 +17,12 @@ export const SIGNED_NODE = '/Users/ada/.rosetta-vm-check/c-1/hosts/0123456789abc
 export const CLI = ['/opt/node/bin/node', '/opt/rosetta-vm/dist/rosetta-vm.js'];
 export const FOLDER = '/Users/ada/.rosetta-vm-check/c-1';
 
-const row = (id: string, what: string, status = 'ok', why = '') => ({
+const row = (
+  id: string,
+  what: string,
+  status: Capability['status'] = 'ok',
+  why = '',
+): Capability & { readonly schemaVersion: 1 } => ({
   schemaVersion: 1,
   id,
   status,
@@ -30,13 +38,51 @@ export const DOCTOR = [
   row('signed-entitlement', 'com.apple.security.virtualization, and what Node.js needs'),
   row('signed-self-test', 'The copy runs'),
 ];
-const STATUS = {
-  schemaVersion: 1,
-  state: 'running',
-  health: { kernel: '6.12.0-cloud-arm64' },
-  translator: { name: 'rosetta', state: 'ready' },
+const ROSETTA: TranslatorStatus = {
+  state: 'ready',
+  wanted: 'rosetta',
+  active: {
+    name: 'rosetta',
+    version: 'bbbbbbbbbbbb',
+    build: 'b'.repeat(64),
+    interpreter: '/dev/rvm-rosetta-share/rosetta',
+    program: '/dev/rvm-rosetta-share/rosetta',
+    flags: 'POCF',
+    proved: true,
+  },
+  removedHandlers: [],
 };
-const stats = (entries: number) => [{ schemaVersion: 1, directory: '/data/cache/rosettad/ab', entries, bytes: 1000 }];
+/** Of the shapes that the command line prints: one that is read otherwise is found out here, not on a Mac. */
+const STATUS: Pick<MachineStatus, 'state' | 'health' | 'translator'> = {
+  state: 'running',
+  health: {
+    protocol: 1,
+    agentVersion: '0.1.0',
+    machine: 'mac-check',
+    uptimeSeconds: 90,
+    kernel: '6.12.0-cloud-arm64',
+    timeMs: 1_800_000_000_000,
+    memory: { totalBytes: 4_000_000_000, availableBytes: 3_000_000_000 },
+    dataDisk: { state: 'ready' },
+    translator: ROSETTA,
+    cache: { backend: 'rosettad', state: 'on' },
+    engine: { state: 'ready', restarts: 0 },
+  },
+  translator: ROSETTA,
+};
+const status = (state: MachineStatus['state']) => json([{ schemaVersion: 1, ...STATUS, state }]);
+const stats = (entries: number): readonly CacheStats[] => [
+  {
+    backend: 'rosettad',
+    state: 'on',
+    directory: '/data/cache/rosettad/ab',
+    build: 'b'.repeat(64),
+    entries,
+    bytes: 1000,
+    limitBytes: 2 ** 32,
+    programs: [],
+  },
+];
 const json = (value: unknown): Partial<CommandResult> => ({ stdout: `${JSON.stringify(value)}\n` });
 const DONE = '\n{"id":1,"ok":true,"value":null}\n{"done":true}';
 const NOT_ENTITLED = {
@@ -81,18 +127,21 @@ export const GOOD_MAC: Answers = [
   ],
   [/rosetta-vm-host(-hardened)? -e .*createMachine/s, { stdout: 'made' }],
   [/cp |codesign|mkfile/, {}],
-  [/ up mac-check/, json([STATUS])],
+  [/ up mac-check/, status('running')],
   [/ down mac-check/, {}],
   [/ delete mac-check/, {}],
   [/for i in \$\(seq/, { stdout: Array.from({ length: 40 }, (_, index) => `number-${index + 1}`).join('\n') }],
   [/still-there/, { stdout: 'still-there' }],
   [/sha256sum \/data/, { stdout: `${'a'.repeat(64)}  /data/mac-check.bin` }],
   [/date \+%s/, { stdout: '1800000000' }],
-  [/cat \/proc\/sys\/fs\/binfmt_misc\/rosetta/, { stdout: 'enabled\ninterpreter /dev/rvm/rosetta\nflags: POCF\n' }],
+  [
+    /cat \/proc\/sys\/fs\/binfmt_misc\/rvm-rosetta/,
+    { stdout: 'enabled\ninterpreter /dev/rvm-rosetta-share/rosetta\nflags: POCF\n' },
+  ],
   [/--probe/, json([{ translator: 'rosetta', cache: true, entries: null }])],
   [/proc\/net\/unix/, { stdout: '12 srwxrw-rw- /dev/rvm-rosetta/rosetta.sock' }],
-  [/kill -9/, { stdout: 'killed' }],
-  [/pidof/, { stdout: '42' }],
+  [/pkill -KILL/, { stdout: 'killed' }],
+  [/pgrep/, { stdout: '42' }],
   [/login_shell/, { stdout: 'login' }],
   [/docker diff/, { stdout: 'C /tmp' }],
   [/ exec --no-stdin mac-check/, { stdout: 'fine' }],
@@ -118,7 +167,7 @@ export function standInMac(differences: Answers = []): StandInMac {
     // What has a memory.
     if (/ down mac-check/.test(line)) stopped = true;
     if (/ up mac-check/.test(line)) stopped = false;
-    if (/ status mac-check/.test(line)) return ended(json([{ ...STATUS, state: stopped ? 'stopped' : 'running' }]));
+    if (/ status mac-check/.test(line)) return ended(status(stopped ? 'stopped' : 'running'));
     if (/docker run .*perl -e 'print/.test(line)) entries = 7;
     if (/cache stats/.test(line)) return ended(json(stats(entries)));
     if (found === undefined) return ended({ exitCode: 127, stderr: `The stand-in does not know: ${line}` });

@@ -1,7 +1,8 @@
 /** Virtualization.framework and the addon on it, without a machine that runs. */
 import { z } from 'zod';
 import type { VzConfiguration } from '../../../drivers/vz/addon.ts';
-import { type Claim, type Context, jsonIn, judged, noted, type Result, said, unclear } from '../claim.ts';
+import { type Claim, type Context, judged, noted, type Result, said, unclear } from '../claim.ts';
+import { jsonIn } from '../json-in.ts';
 import { endWorker, hostReport, makeMachine, minimal } from './addon-scripts.ts';
 
 const REPORT = z.looseObject({

@@ -6,7 +6,6 @@ import {
   type Context,
   fail,
   inGuest,
-  jsonIn,
   judged,
   MACHINE,
   noted,
@@ -14,20 +13,22 @@ import {
   said,
   unclear,
 } from '../claim.ts';
+import { jsonIn } from '../json-in.ts';
 
 /** Fetching Debian's packages for the image over a slow line. */
 const UP_LIMIT_MS = 40 * 60_000;
 const AGAIN_LIMIT_MS = 5 * 60_000;
 const LONG_LIMIT_MS = 5 * 60_000;
 
+/** What is used of a MachineStatus (host/machine/machine.ts), as `status --json` prints it. */
 const STATUS = z.array(
   z.looseObject({
     state: z.string(),
     health: z.looseObject({ kernel: z.string() }).nullable(),
-    translator: z.looseObject({ name: z.string(), state: z.string() }).nullable(),
+    translator: z.looseObject({ state: z.string(), active: z.looseObject({ name: z.string() }).optional() }).nullable(),
   }),
 );
-export const statusOf = (result: Result | undefined) => STATUS.safeParse(jsonIn(result?.stdout ?? '')).data?.[0];
+const statusOf = (result: Result | undefined) => STATUS.safeParse(jsonIn(result?.stdout ?? '')).data?.[0];
 
 const cli = (context: Context, words: readonly string[], limitMs = AGAIN_LIMIT_MS): Command => ({
   argv: [...context.cli, ...words],
@@ -54,9 +55,12 @@ export const MACHINE_CLAIMS: readonly Claim[] = [
       const { state, health, translator } = status;
       return judged(
         first.exitCode === 0 && state === 'running',
-        `${state}, kernel ${health?.kernel ?? '?'}, translator ${translator?.name ?? 'none'} (${translator?.state ?? '?'})`,
+        `${state}, kernel ${health?.kernel ?? '?'}, translator ${translator?.active?.name ?? 'none'} (${translator?.state ?? '?'})`,
       );
     },
+    shows: ([, status]) => ({
+      needs: statusOf(status)?.translator?.active?.name === 'rosetta' ? ['machine', 'rosetta'] : ['machine'],
+    }),
   },
   {
     id: 'machine-devices',

@@ -1,11 +1,14 @@
 /** Rosetta in the guest, and its cache. */
+import path from 'node:path/posix';
 import { z } from 'zod';
+import { GUEST_SETTINGS } from '../../../../guest/agent/settings.ts';
+import { ROSETTA_SOCKET } from '../../../../guest/protocol.ts';
+import { ROSETTA_DAEMON, ROSETTA_HANDLER } from '../../../../guest/translators/rosetta.ts';
 import {
   type Claim,
   type Command,
   type Context,
   inGuest,
-  jsonIn,
   judged,
   MACHINE,
   noted,
@@ -13,13 +16,13 @@ import {
   said,
   unclear,
 } from '../claim.ts';
+import { jsonIn } from '../json-in.ts';
 
 const PROBE_LIMIT_MS = 5 * 60_000;
 const DOCKER_LIMIT_MS = 10 * 60_000;
-/** Guest paths: guest/protocol.ts (RVM_DIR, ROSETTA_SOCKET). */
-const SHARE = '/dev/rvm';
-const SOCKETS = '/dev/rvm-rosetta';
-const HANDLER = '/proc/sys/fs/binfmt_misc/rosetta';
+const SHARE = GUEST_SETTINGS.rosettaShareDirectory;
+const SOCKETS = path.dirname(ROSETTA_SOCKET);
+const HANDLER = path.join(GUEST_SETTINGS.binfmtDirectory, ROSETTA_HANDLER);
 
 const probe = ({ cli }: Context): Command => ({
   argv: [...cli, 'build', '--probe', '--machine', MACHINE, '--json'],
@@ -55,7 +58,7 @@ export const ROSETTA_CLAIMS: readonly Claim[] = [
     source: 'Apple recommends P from macOS 14 on; lima still goes without',
     how: 'The handler read back in the guest.',
     needs: ['rosetta'],
-    commands: (context) => [inGuest(context, `cat ${HANDLER}; ls /proc/sys/fs/binfmt_misc`)],
+    commands: (context) => [inGuest(context, `cat ${HANDLER}; ls ${GUEST_SETTINGS.binfmtDirectory}`)],
     judge: ([result]) =>
       result === undefined
         ? unclear('')
@@ -81,7 +84,7 @@ export const ROSETTA_CLAIMS: readonly Claim[] = [
     commands: (context) => [
       inGuest(
         context,
-        `ls -li ${SOCKETS}; find /data -name '*.sock' -exec ls -li {} +; cat /proc/net/unix | grep -i rosett`,
+        `ls -li ${SOCKETS}; find ${GUEST_SETTINGS.dataDirectory} -name '*.sock' -exec ls -li {} +; cat /proc/net/unix | grep -i rosett`,
       ),
     ],
     judge: ([result]) =>
@@ -111,9 +114,13 @@ export const ROSETTA_CLAIMS: readonly Claim[] = [
     how: 'rosettad is killed in the guest; a program runs at once; a minute later the daemon is back.',
     needs: ['rosetta', 'macos-14'],
     commands: (context) => [
-      inGuest(context, 'kill -9 $(pidof rosettad) && echo killed'),
+      inGuest(context, `pkill -KILL -x ${ROSETTA_DAEMON} && echo killed`),
       probe(context),
-      inGuest(context, 'i=0; while [ $i -lt 70 ] && ! pidof rosettad; do sleep 1; i=$((i+1)); done', 90_000),
+      inGuest(
+        context,
+        `i=0; while [ $i -lt 70 ] && ! pgrep -x ${ROSETTA_DAEMON}; do sleep 1; i=$((i+1)); done`,
+        90_000,
+      ),
     ],
     judge: ([killed, ran, back]) => {
       if (killed === undefined || ran === undefined || back === undefined) return unclear('');

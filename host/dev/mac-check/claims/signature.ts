@@ -1,6 +1,8 @@
 /** The signed copy of node: whether macOS takes it. */
+import path from 'node:path';
 import { z } from 'zod';
-import { type Claim, type Context, fail, jsonIn, judged, type Result, said, unclear } from '../claim.ts';
+import { type Claim, type Context, fail, judged, type Result, said, unclear } from '../claim.ts';
+import { jsonIn } from '../json-in.ts';
 import { HOMEBREW_NODE } from '../mac-facts.ts';
 import { makeMachine, minimal } from './addon-scripts.ts';
 
@@ -17,7 +19,7 @@ const ROWS = z.array(
 );
 
 /** The lines of `doctor --json` about the signed copy; empty when there is no such answer. */
-export function signedRows(result: Result | undefined): z.infer<typeof ROWS> {
+function signedRows(result: Result | undefined): z.infer<typeof ROWS> {
   const rows = ROWS.safeParse(jsonIn(result?.stdout ?? ''));
   return rows.success ? rows.data.filter(({ id }) => id.startsWith('signed-')) : [];
 }
@@ -43,6 +45,10 @@ export const SIGNATURE_CLAIMS: readonly Claim[] = [
     needs: ['apple-silicon', 'addon'],
     commands: (context) => [doctor(context)],
     judge: judgeDoctor,
+    shows: ([result]) => {
+      const copy = signedRows(result).find(({ id }) => id === 'signed-copy');
+      return copy === undefined ? { needs: [] } : { needs: ['signed-copy'], signedNode: copy.what };
+    },
   },
   {
     id: 'signature-validates',
@@ -94,7 +100,10 @@ export const SIGNATURE_CLAIMS: readonly Claim[] = [
     source: 'homebrew-core#256036; BasedHardware/omi PR 7803 used a real copy, the link is not reported',
     how: '`rosetta-vm doctor --fix` with ROSETTA_VM_NODE naming Homebrew’s.',
     needs: ['apple-silicon', 'addon', 'homebrew-node'],
-    commands: (context) => [doctor(context, { ROSETTA_VM_NODE: HOMEBREW_NODE })],
+    // In a state folder of its own: in the common one, a copy of another node would replace the one that later claims use.
+    commands: (context) => [
+      doctor(context, { ROSETTA_VM_NODE: HOMEBREW_NODE, ROSETTA_VM_HOME: path.join(context.folder, 'homebrew') }),
+    ],
     judge: judgeDoctor,
   },
   {

@@ -3,11 +3,11 @@ import { constants } from 'node:fs';
 import { chmod, copyFile, mkdir, open, rename, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { syncFolder, writeSynced } from '../../../files.ts';
+import type { CommandResult, CommandRunner } from '../../../process/run-command.ts';
 import { ENTITLEMENTS, grantedEntitlements } from './entitlements.ts';
 import { codesignError, entitlementError, selfTestError } from './failures.ts';
 import { removeCopy } from './leases.ts';
 import type { Step } from './recipe.ts';
-import type { CommandResult, CommandRunner } from './run-command.ts';
 import { type SelfTestAnswer, selfTestOutcome } from './self-test.ts';
 
 export interface Tools {

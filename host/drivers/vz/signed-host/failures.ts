@@ -1,8 +1,9 @@
 /** What can go wrong with the signed copy of node, in the user's words. */
 import { RosettaVmError } from '../../../errors.ts';
+import type { CommandResult } from '../../../process/run-command.ts';
+import { INVALID_CONFIGURATION } from '../early-refusal.ts';
 import { NODE_VARIABLE } from './node-facts.ts';
 import { CODESIGN, type StepId } from './recipe.ts';
-import type { CommandResult } from './run-command.ts';
 import type { SelfTestOutcome } from './self-test.ts';
 
 const KEPT_CHARACTERS = 1000;
@@ -87,7 +88,7 @@ export function selfTestError(outcome: Exclude<SelfTestOutcome, { readonly kind:
         what: 'The signed copy of Node.js runs, and macOS does not give it the entitlement for virtual machines.',
         why: 'Its signature carries com.apple.security.virtualization; the process does not.',
         fix: 'Report it with the output of `rosetta-vm doctor` and your version of macOS.',
-        facts,
+        facts: { ...facts, ...INVALID_CONFIGURATION },
       });
     case 'protocol':
       return new RosettaVmError('E_HOST_UNSUPPORTED', {

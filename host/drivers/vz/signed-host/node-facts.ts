@@ -3,8 +3,8 @@ import { access, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { RosettaVmError } from '../../../errors.ts';
+import type { CommandRunner } from '../../../process/run-command.ts';
 import { hostEnvironment } from './environment.ts';
-import type { CommandRunner } from './run-command.ts';
 
 export interface NodeFacts {
   /** Real path: a version manager's shim is not what runs (pyobjc#434 is the same lesson). */

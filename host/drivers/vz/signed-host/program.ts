@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { RosettaVmError } from '../../../errors.ts';
 import { packageFile } from '../../../package-root.ts';
+import { type CommandRunner, runCommand } from '../../../process/run-command.ts';
 import type { ProgressSink } from '../../../progress.ts';
 import { version } from '../../../version.ts';
 import type { HostProgram } from '../../driver.ts';
@@ -12,7 +13,6 @@ import { ensureSignedHost, type SignedHost } from './ensure.ts';
 import { hostEnvironment } from './environment.ts';
 import { isAppleSilicon, nodeAccount, nodeFacts, refusal } from './node-facts.ts';
 import type { BuildFacts, SourceFile } from './recipe.ts';
-import { type CommandRunner, runCommand } from './run-command.ts';
 
 export interface ProgramRequest {
   /** Folder of all signed copies. */

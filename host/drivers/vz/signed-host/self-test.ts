@@ -1,8 +1,8 @@
 /** The first thing that the signed copy runs: it loads the addon and says what the framework thinks of it. */
 import { z } from 'zod';
+import type { CommandResult } from '../../../process/run-command.ts';
 import { ADDON_PROTOCOL, type VzHostReport } from '../addon.ts';
 import { parseHostReport } from '../messages.ts';
-import type { CommandResult } from './run-command.ts';
 
 /** `self-test.cjs ADDON`; one line of JSON on stdout. CommonJS, since only `require` loads an addon. */
 export const SELF_TEST_SCRIPT = `'use strict';

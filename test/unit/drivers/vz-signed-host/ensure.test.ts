@@ -6,9 +6,9 @@ import { ensureSignedHost, type SignedHost } from '../../../../host/drivers/vz/s
 import { isUsed } from '../../../../host/drivers/vz/signed-host/leases.ts';
 import { hostProgramOf } from '../../../../host/drivers/vz/signed-host/program.ts';
 import { hostKey } from '../../../../host/drivers/vz/signed-host/recipe.ts';
-import { runCommand } from '../../../../host/drivers/vz/signed-host/run-command.ts';
 import { asRosettaVmError, RosettaVmError } from '../../../../host/errors.ts';
 import { spawnHost } from '../../../../host/machine/host-program.ts';
+import { runCommand } from '../../../../host/process/run-command.ts';
 import type { ProgressEvent } from '../../../../host/progress.ts';
 import { temporaryFolder } from '../../machine/temporary.ts';
 import { type Quirks, type StandInMac, type StandInNode, signatureOf, standInMac, standInNode } from './stand-in.ts';

@@ -4,9 +4,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Driver } from '../../../../host/drivers/driver.ts';
 import type { VzHostReport } from '../../../../host/drivers/vz/addon.ts';
 import { withMacHost } from '../../../../host/drivers/vz/mac-host.ts';
-import type { CommandRunner } from '../../../../host/drivers/vz/signed-host/run-command.ts';
 import { asRosettaVmError } from '../../../../host/errors.ts';
 import type { MachinePlan } from '../../../../host/plan/plan.ts';
+import type { CommandRunner } from '../../../../host/process/run-command.ts';
 import { StandInVzAddon } from '../../../stand-in/vz-addon.ts';
 import { macReport, ODD_MACS } from '../../../stand-in/vz-reports.ts';
 import { temporaryFolder } from '../../machine/temporary.ts';
@@ -70,7 +70,10 @@ describe('preparing a machine on a Mac', () => {
 
   test('asks for Rosetta only where the machine wants it', async () => {
     const { driver } = await mac({ report: ODD_MACS['Rosetta not installed'] as unknown as VzHostReport });
-    expect((await failure(driver.prepare?.(ROSETTA, quiet))).facts).toEqual({ rosetta: 'notInstalled' });
+    expect((await failure(driver.prepare?.(ROSETTA, quiet))).facts).toMatchObject({
+      rosetta: 'notInstalled',
+      name: 'VZErrorInvalidVirtualMachineConfiguration',
+    });
     await driver.prepare?.({ ...ROSETTA, translator: { name: 'box64', tag: 'rvm-translators' } }, quiet);
     const questions: string[] = [];
     const ask = async (question: string): Promise<boolean> => questions.push(question) > 0;

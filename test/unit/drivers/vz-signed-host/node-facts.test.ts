@@ -8,8 +8,8 @@ import {
   nodeFacts,
   refusal,
 } from '../../../../host/drivers/vz/signed-host/node-facts.ts';
-import { type CommandRunner, runCommand } from '../../../../host/drivers/vz/signed-host/run-command.ts';
 import { RosettaVmError } from '../../../../host/errors.ts';
+import { type CommandRunner, runCommand } from '../../../../host/process/run-command.ts';
 import { temporaryFolder } from '../../machine/temporary.ts';
 import { ended } from './stand-in.ts';
 

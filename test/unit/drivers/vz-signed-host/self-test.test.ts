@@ -2,8 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { ADDON_PROTOCOL } from '../../../../host/drivers/vz/addon.ts';
-import { runCommand } from '../../../../host/drivers/vz/signed-host/run-command.ts';
 import { SELF_TEST_SCRIPT, selfTestOutcome } from '../../../../host/drivers/vz/signed-host/self-test.ts';
+import { runCommand } from '../../../../host/process/run-command.ts';
 import { temporaryFolder } from '../../machine/temporary.ts';
 import { ended, REPORT } from './stand-in.ts';
 

@@ -11,7 +11,7 @@ import { ADDON_PROTOCOL, type VzHostReport } from '../../../../host/drivers/vz/a
 import { grantedEntitlements, VIRTUALIZATION } from '../../../../host/drivers/vz/signed-host/entitlements.ts';
 import type { NodeFacts } from '../../../../host/drivers/vz/signed-host/node-facts.ts';
 import { type BuildFacts, CODESIGN } from '../../../../host/drivers/vz/signed-host/recipe.ts';
-import type { CommandResult, CommandRunner } from '../../../../host/drivers/vz/signed-host/run-command.ts';
+import type { CommandResult, CommandRunner } from '../../../../host/process/run-command.ts';
 import { macReport } from '../../../stand-in/vz-reports.ts';
 
 const MARK = '\nSTAND-IN SIGNATURE ';
