@@ -2,9 +2,9 @@
 import type { BuildRequest } from '../../host/build/request.ts';
 import type { CommandContext } from '../../host/cli/context.ts';
 import { runningMachine } from '../../host/cli/running-machine.ts';
+import { alone } from '../alone.ts';
 import { runBuildSession } from '../runner/build-session.ts';
 import { type Matrix, translatedArms } from '../runner/matrix.ts';
-import { alone } from './alone.ts';
 import { type Measured, openSession } from './measure.ts';
 
 export interface MeasureBuildOptions {

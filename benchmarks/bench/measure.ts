@@ -6,19 +6,20 @@ import { startedMachine } from '../../host/cli/running-machine.ts';
 import { asRosettaVmError } from '../../host/errors.ts';
 import type { AgentClient } from '../../host/index.ts';
 import { parseSpec } from '../../host/spec/spec.ts';
+import { alone } from '../alone.ts';
 import { ModeSwitch } from '../modes.ts';
 import { sessionsFolder } from '../runner/bench-folder.ts';
 import type { Bench } from '../runner/benchmark-runner.ts';
 import { ClockWatch } from '../runner/clock.ts';
+import { DISK_MACHINES, DiskMachines, diskMode } from '../runner/disk-machines.ts';
 import { describeMachine, sessionHead } from '../runner/fingerprint.ts';
-import { armsOf, type MachineFacts, type Matrix } from '../runner/matrix.ts';
+import { armsOf, type DiskMode, disksApart, type MachineFacts, type Matrix } from '../runner/matrix.ts';
 import { readNoiseFloors } from '../runner/noise-floors.ts';
 import { prepareBenchmark, requireHyperfine } from '../runner/prepare.ts';
 import { Recorder } from '../runner/recorder.ts';
 import { runSession } from '../runner/run-session.ts';
 import type { Fingerprint, Session } from '../session.ts';
 import { type Chosen, choose, loadSuites } from '../suites/load.ts';
-import { alone } from './alone.ts';
 import type { ChoiceFlags } from './options.ts';
 
 export interface MeasureOptions extends ChoiceFlags {
@@ -56,16 +57,42 @@ async function measureAlone(
   const { tier, matrix, runs, machine, mirror } = options;
   const agent = await startedMachine(context, machine, context.interrupts());
   const opened = await openSession(context, agent, options);
-  const { bench, facts, fingerprint, recorder, clock, file } = opened;
+  const { facts, fingerprint, recorder, clock, file } = opened;
   const planned = what.map((one) => ({ chosen: one, arms: armsOf(one.benchmark, matrix, facts) }));
-  if (what.some(({ benchmark }) => benchmark.kind === 'command')) await requireHyperfine(agent, bench.signal);
+  if (what.some(({ benchmark }) => benchmark.kind === 'command')) await requireHyperfine(agent, opened.bench.signal);
   const floors = await readNoiseFloors(context.paths, fingerprint);
-  const { session, error } = await runSession({
-    bench: { ...bench, mirror },
-    ...{ planned, tier, runs, recorder, clock, prepare: prepareBenchmark },
-    noiseFloor: (key) => floors.get(key)?.floor ?? null,
+  const apart = what.some(({ benchmark }) => benchmark.kind === 'fio') ? disksApart(matrix, facts) : [];
+  return await withDisks(context, { ...opened.bench, mirror }, { apart, fingerprint }, async (bench) => {
+    const { session, error } = await runSession({
+      bench,
+      ...{ planned, tier, runs, recorder, clock, prepare: prepareBenchmark },
+      noiseFloor: (key) => floors.get(key)?.floor ?? null,
+    });
+    return { session, file, error };
   });
-  return { session, file, error };
+}
+
+/** Gives the session the machines that its disks need, and takes them away again. */
+async function withDisks<T>(
+  { paths }: CommandContext,
+  bench: Bench,
+  { apart, fingerprint }: { readonly apart: readonly DiskMode[]; readonly fingerprint: Fingerprint },
+  work: (bench: Bench) => Promise<T>,
+): Promise<T> {
+  if (apart.length === 0) return await work(bench);
+  return await alone(paths, DISK_MACHINES, async () => {
+    const { machines, spec, signal, onProgress } = bench;
+    const disks = new DiskMachines({ machines, paths, like: { spec, ...fingerprint }, signal, onProgress });
+    await disks.check(apart);
+    try {
+      return await work({ ...bench, diskPlace: (disk) => disks.place(disk) });
+    } finally {
+      await disks.remove().catch((thrown: unknown) => {
+        const { what, why } = asRosettaVmError(thrown);
+        onProgress({ kind: 'note', message: `A machine ${DISK_MACHINES}-… is left: ${what} ${why}` });
+      });
+    }
+  });
 }
 
 export interface OpenSession {
@@ -101,10 +128,11 @@ export async function openSession(
   return {
     bench: {
       ...{ agent, machines, machine, spec, paths, modes },
+      diskPlace: () => Promise.resolve({ agent }),
       signal: context.interrupts(),
       onProgress: context.progress(),
     },
-    facts: { translator: modes.active.name, disk: fingerprint.disk.split(',')[0] ?? '' },
+    facts: { translator: modes.active.name, disk: diskMode(fingerprint.disk) },
     ...{ fingerprint, recorder, clock, file },
   };
 }

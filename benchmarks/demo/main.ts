@@ -6,6 +6,7 @@ import { ensureHost } from '../../host/doctor/index.ts';
 import { asRosettaVmError } from '../../host/errors.ts';
 import { writeWhole } from '../../host/files.ts';
 import { type MachineSpec, type MachineStatus, type Machines, parseSpec, version } from '../../host/index.ts';
+import { alone } from '../alone.ts';
 import { measureDockerBuild } from '../docker-build.ts';
 import { promisedNumbers } from '../goals.ts';
 import { ensureGuestTree } from '../guest-tree.ts';
@@ -29,7 +30,7 @@ async function main(args: readonly string[]): Promise<number> {
     const options = parseOptions(args);
     if (options.help) context.print(HELP);
     else if (options.markdown !== null) context.print(await markdown(options.markdown));
-    else await demo(context, options);
+    else await alone(context.paths, MACHINE, () => demo(context, options));
     return 0;
   } catch (thrown) {
     const error = asRosettaVmError(thrown);

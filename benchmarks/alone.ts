@@ -1,11 +1,11 @@
-/** One session at a time in a machine: two would measure each other. */
+/** One measurement at a time in a machine: two would measure each other, and switch each other's cache off and on. */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { RosettaVmError } from '../../host/errors.ts';
-import { tryLock } from '../../host/machine/lock.ts';
-import type { StatePaths } from '../../host/paths.ts';
-import { checkMachineName } from '../../host/spec/spec.ts';
-import { lockFile } from '../runner/bench-folder.ts';
+import { RosettaVmError } from '../host/errors.ts';
+import { tryLock } from '../host/machine/lock.ts';
+import type { StatePaths } from '../host/paths.ts';
+import { checkMachineName } from '../host/spec/spec.ts';
+import { lockFile } from './runner/bench-folder.ts';
 
 /** Throws `E_LOCKED` when another process measures in it, and what `work` throws. */
 export async function alone<T>(paths: StatePaths, machine: string, work: () => Promise<T>): Promise<T> {
@@ -22,8 +22,8 @@ export async function alone<T>(paths: StatePaths, machine: string, work: () => P
 
 const measured = (machine: string): RosettaVmError =>
   new RosettaVmError('E_LOCKED', {
-    what: `Another session measures in the machine ${machine}.`,
-    why: 'Two at once would measure each other.',
-    fix: 'Wait for it to end, or measure in another machine with --machine NAME.',
+    what: `Another process measures in the machine ${machine}.`,
+    why: 'Two at once would measure each other, and each switches the machine’s cache off and on.',
+    fix: 'Wait for it to end; `bench` can measure in another machine (--machine NAME).',
     facts: { machine },
   });
