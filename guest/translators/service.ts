@@ -18,7 +18,7 @@ import {
   type TranslatorStatus,
 } from '../protocol.ts';
 import { type BinfmtEntry, register, x86_64Entry } from './binfmt.ts';
-import { forgetPrograms, readExecCounts } from './exec-counts.ts';
+import { forgetPrograms, keepPrograms, readExecCounts, recallPrograms } from './exec-counts.ts';
 import { Loans } from './loans.ts';
 import { COUNTERS_FILE, ensureTranslatorFolder, ROUTER_FILE, TABLE_FILE } from './memory.ts';
 import { proveTranslation } from './proof.ts';
@@ -27,6 +27,8 @@ import { type RoutedTranslator, routerTable } from './router-table.ts';
 import type { CacheView, FoundTranslator, ProgramEdits, Translator } from './translator.ts';
 
 const COMMAND_TIMEOUT_MS = 30_000;
+/** On the data disk. */
+const KEPT_STARTS = 'program-starts';
 
 /**
  * All of them: P brings the router argv[0] as it was given, C the rights of set-uid programs, O (which C implies) the
@@ -102,16 +104,27 @@ export class TranslatorService {
   /** How many programs each translator was started for. */
   async execCounts(): Promise<ExecCounts> {
     if (!this.#isRouted) return { counted: false, translators: [] };
-    const file = path.join(this.#settings.translatorDirectory, COUNTERS_FILE);
     return await readExecCounts(
-      file,
+      this.#counters,
       this.#found.map(({ name }) => name),
     );
   }
 
   /** The cache was emptied: what programs translate is to be kept again from their next start on. */
   async forgetPrograms(): Promise<void> {
-    if (this.#isRouted) await forgetPrograms(path.join(this.#settings.translatorDirectory, COUNTERS_FILE));
+    if (this.#isRouted) await forgetPrograms(this.#counters, this.#keptStarts);
+  }
+
+  /** Before the power goes: which programs are in the cache is true as long as the cache is. Needs the data disk. */
+  async keepPrograms(): Promise<void> {
+    if (this.#isRouted) await keepPrograms(this.#counters, this.#keptStarts, this.#routedBuilds);
+  }
+
+  /** What {@link keepPrograms} kept in an earlier boot counts again. Needs the data disk. */
+  async recallPrograms(): Promise<void> {
+    if (!this.#isRouted) return;
+    const programs = await recallPrograms(this.#counters, this.#keptStarts, this.#routedBuilds);
+    this.#log.info('Starts of programs are counted on.', { programs });
   }
 
   /** Makes `name` the translator. Throws what went wrong, and {@link status} says it too. */
@@ -217,6 +230,22 @@ export class TranslatorService {
   #entry(translator: Translator, found: FoundTranslator): BinfmtEntry {
     if (translator.start.by === 'kernel') return translator.start.binfmt(found, this.#config);
     return x86_64Entry('rvm-router', path.join(this.#settings.translatorDirectory, ROUTER_FILE), ROUTER_FLAGS);
+  }
+
+  get #counters(): string {
+    return path.join(this.#settings.translatorDirectory, COUNTERS_FILE);
+  }
+
+  get #keptStarts(): string {
+    return path.join(this.#settings.dataDirectory, KEPT_STARTS);
+  }
+
+  /** The same whichever of them is the first. */
+  get #routedBuilds(): string {
+    return this.#found
+      .map(({ name, build }) => `${name}=${build}`)
+      .toSorted()
+      .join(' ');
   }
 
   get #isRouted(): boolean {

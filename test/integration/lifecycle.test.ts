@@ -164,6 +164,11 @@ describe.sequential('a machine', () => {
     expect(health?.dataDisk.totalBytes).toBeGreaterThan(2.5 * 1024 ** 3);
   });
 
+  test('the router goes on counting the starts of programs where an earlier boot ended', async () => {
+    const { stdout } = await rosettaVm(['logs', NAME]);
+    expect(stdout).toMatch(/counted on.*programs=[1-9]/);
+  });
+
   test('a machine that powers itself off is known to have done so', async () => {
     const agent = await machines.agent(NAME);
     await agent.shutdown();

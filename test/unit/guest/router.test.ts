@@ -9,7 +9,13 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DenyRow, TranslatorName } from '../../../guest/protocol.ts';
 import { box64 } from '../../../guest/translators/box64.ts';
-import { COUNTER_BYTES, forgetPrograms, readExecCounts } from '../../../guest/translators/exec-counts.ts';
+import {
+  COUNTER_BYTES,
+  forgetPrograms,
+  keepPrograms,
+  readExecCounts,
+  recallPrograms,
+} from '../../../guest/translators/exec-counts.ts';
 import { qemu } from '../../../guest/translators/qemu.ts';
 import { routedRosetta } from '../../../guest/translators/rosetta.ts';
 import { type RoutedTranslator, routerTable } from '../../../guest/translators/router-table.ts';
@@ -236,9 +242,40 @@ describe('the router starts', () => {
     it('is a new one when the cache was emptied', async () => {
       await starts(3);
       const before = await counts();
-      await forgetPrograms(at('counters'));
+      await forgetPrograms(at('counters'), at('kept'));
       expect(await starts(3)).toBe('112');
       expect(Object.keys(await counts())).toEqual(Object.keys(before));
+    });
+
+    describe('after a reboot', () => {
+      const reboot = () => writeFile(at('counters'), Buffer.alloc(COUNTER_BYTES));
+      beforeEach(async () => {
+        await starts(2);
+        await keepPrograms(at('counters'), at('kept'), 'box64=build');
+        await reboot();
+      });
+
+      it('is one still, and what ran meanwhile keeps its own count', async () => {
+        await starts(2, 'other');
+        expect(await recallPrograms(at('counters'), at('kept'), 'box64=build')).toBe(1);
+        expect(await starts(3)).toBe('221');
+        expect(await starts(1, 'other')).toBe('2');
+        expect(await recallPrograms(at('counters'), at('kept'), 'box64=build')).toBe(0);
+      });
+
+      it('is a new one to other translators, and where what was kept is cut or gone', async () => {
+        expect(await recallPrograms(at('counters'), at('kept'), 'box64=other')).toBe(0);
+        await truncate(at('kept'), 1000);
+        expect(await recallPrograms(at('counters'), at('kept'), 'box64=build')).toBe(0);
+        await rm(at('kept'));
+        expect(await recallPrograms(at('counters'), at('kept'), 'box64=build')).toBe(0);
+        expect(await starts(2)).toBe('11');
+      });
+
+      it('is a new one when the cache was emptied before', async () => {
+        await forgetPrograms(at('counters'), at('kept'));
+        expect(await recallPrograms(at('counters'), at('kept'), 'box64=build')).toBe(0);
+      });
     });
 
     it('is not counted while nothing is kept', async () => {
