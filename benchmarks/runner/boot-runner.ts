@@ -21,7 +21,7 @@ export async function prepareBoot(bench: Bench, benchmark: BootBenchmark): Promi
       const clock = new ClockWatch();
       const value = await limited(benchmark.title, benchmark.limitSeconds, signal, async (own) => {
         const timed = { ...machine, signal: own };
-        return arm.native ? await bootBare(timed) : total(await bootOrStop(timed));
+        return arm.native ? await bootBare(timed) : (await bootOrStop(timed)).whole;
       });
       // Host and guest tell each other instants of their clocks.
       if (clock.look() > JUMP_MS) throw clockJumped();
@@ -40,9 +40,6 @@ async function bootOrStop(machine: StartMachine): ReturnType<typeof bootOwn> {
     throw error;
   }
 }
-
-const total = ({ hostWork, agentReady }: { readonly hostWork: number; readonly agentReady: number }): number =>
-  hostWork + agentReady;
 
 const clockJumped = (): RosettaVmError =>
   new RosettaVmError('E_VERIFY', {
