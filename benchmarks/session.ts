@@ -89,6 +89,8 @@ export const measurementSchema = z.strictObject({
   counts: z.array(countsSchema),
   /** SHA-256 of what a sample made, the same in every sample; absent where nothing can be checked so. */
   product: digest.optional(),
+  /** Of a machine that was made for this arm: its disk, which goes before the fingerprint's. */
+  disk: name.optional(),
 });
 export type Measurement = z.infer<typeof measurementSchema>;
 

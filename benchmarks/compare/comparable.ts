@@ -24,6 +24,8 @@ export interface ComparableMeasurement {
   /** The least and the greatest of all samples; the same when the count is free of noise. Absent: not counted. */
   readonly counts: Partial<Readonly<Record<ExactCount, Range>>>;
   readonly product?: string | undefined;
+  /** See {@link Measurement.disk}. */
+  readonly disk?: string | undefined;
 }
 
 export interface Range {
@@ -73,6 +75,7 @@ export function comparable(session: Session): ComparableSession {
     failed: failed.get(measurementKey(one)) ?? 0,
     counts: ranges(one.counts),
     product: one.product,
+    disk: one.disk,
   }));
   const known = new Set(measured.map(measurementKey));
   const lost = session.rejected.filter(

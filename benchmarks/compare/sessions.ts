@@ -4,7 +4,7 @@ import { type Comparison, DEFAULT_RULE, type Rule, type Verdict } from '../stati
 import { type Outcome, type SuiteVerdict, suiteVerdict } from '../statistics/verdict.ts';
 import { type ComparableMeasurement, type ComparableSession, measurementKey } from './comparable.ts';
 import { type FingerprintField, fingerprintDifferences } from './fingerprint.ts';
-import { type ComparedRow, countRows, type OpenRow, type RowPlace, rowKey, valueRow } from './row.ts';
+import { type ComparedRow, countRows, type OpenRow, type Pair, type RowPlace, rowKey, valueRow } from './row.ts';
 
 export const COMPARISON_VERSION = 1;
 
@@ -66,9 +66,10 @@ export function compareSessions(
     const key = measurementKey(one);
     const pair = { base: one, change: later.get(key) };
     const place = placeOf(one);
+    const apart = [...differences, ...(accept.includes('disk') ? [] : diskDifference(pair))];
     return [
-      valueRow(place, pair, { noiseFloor: noiseFloor(key), differences }),
-      ...countRows(place, pair, differences),
+      valueRow(place, pair, { noiseFloor: noiseFloor(key), differences: apart }),
+      ...countRows(place, pair, apart),
     ];
   });
   const outcomes = outcomesOf(open, rule);
@@ -91,6 +92,13 @@ export function compareSessions(
     outcomes: whole ? outcomes : { all: 'not-comparable', time: 'not-comparable', counts: 'not-comparable' },
     outcome: whole ? outcomes[gate] : 'not-comparable',
   };
+}
+
+/** Of an arm that was measured in a machine of its own; the fingerprints tell the rest. */
+function diskDifference({ base, change }: Pair): string[] {
+  if (change === undefined || base?.disk === change.disk) return [];
+  const [before, after] = [base, change].map((one) => one?.disk ?? 'the measured machine’s own');
+  return [`disk: ${before}, ${after}`];
 }
 
 const placeOf = ({ suite, benchmark, arm }: ComparableMeasurement): RowPlace => ({

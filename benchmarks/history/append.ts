@@ -61,6 +61,7 @@ export function linesOf(session: Session): HistoryLine[] {
       values,
       counts: one.counts,
       ...(one.product === undefined ? {} : { product: one.product }),
+      ...(one.disk === undefined ? {} : { disk: one.disk }),
     };
   });
 }

@@ -108,8 +108,8 @@ export function historyReport(
 /** The logarithms of medians are compared, so they must be above 0; counts have verdicts of their own. */
 const isPositive = (median: number | null): boolean => median !== null && median > 0;
 
-const seriesKey = ({ suite, benchmark, arm, tier, unit, fingerprint }: ResultLine): string =>
-  [suite, benchmark, armName(arm), tier, unit, fingerprint].join(' ');
+const seriesKey = ({ suite, benchmark, arm, tier, unit, fingerprint, disk = '' }: ResultLine): string =>
+  [suite, benchmark, armName(arm), tier, unit, fingerprint, disk].join(' ');
 
 function makeSeries(lines: readonly ResultLine[], history: History, rule: ChangePointRule): Series {
   // A group has a line at least.

@@ -14,7 +14,7 @@ export const MAX_LINE_BYTES = 256 * 1024;
 
 const format = z.literal(HISTORY_FORMAT);
 const digest = z.string().regex(/^[0-9a-f]{16}$/);
-const { suite, benchmark, unit, smallerIsBetter, values, product } = measurementSchema.shape;
+const { suite, benchmark, unit, smallerIsBetter, values, product, disk } = measurementSchema.shape;
 const { id, date, clockJumpMs, version, commit, tier, state, reason } = sessionSchema.shape;
 
 /** A kind of machine, once a file; results name it by its digest. */
@@ -46,6 +46,8 @@ const resultLine = z
     /** Least and greatest of the samples, of the counts that can be free of noise. */
     counts: z.partialRecord(z.enum(EXACT_COUNTS), range),
     product,
+    /** Goes before the fingerprint's. */
+    disk,
   })
   .readonly();
 export type ResultLine = z.infer<typeof resultLine>;

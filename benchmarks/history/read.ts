@@ -143,8 +143,8 @@ export function sessionsOf({ results, fingerprints }: History): ComparableSessio
 }
 
 function measurementOf(line: ResultLine): ComparableMeasurement {
-  const { suite, benchmark, arm, unit, smallerIsBetter, values, failed, counts, product } = line;
-  return { suite, benchmark, arm, unit, smallerIsBetter, values, failed, counts, product };
+  const { suite, benchmark, arm, unit, smallerIsBetter, values, failed, counts, product, disk } = line;
+  return { suite, benchmark, arm, unit, smallerIsBetter, values, failed, counts, product, disk };
 }
 
 /** The newest whole session of a commit, without changes in its tree; undefined when the history has none. */

@@ -3,6 +3,7 @@ import type { AgentClient, MachineSpec, Machines, ProgressSink, StatePaths } fro
 import type { HyperfineResult } from '../hyperfine.ts';
 import type { ModeSwitch } from '../modes.ts';
 import type { Arm, Counts, Measurement } from '../session.ts';
+import type { DiskPlace } from './disk-machines.ts';
 
 /** What a session works with. */
 export interface Bench {
@@ -12,6 +13,8 @@ export interface Bench {
   readonly spec: MachineSpec;
   readonly paths: StatePaths;
   readonly modes: ModeSwitch;
+  /** Where an arm `disk=…` is measured; may have to make a machine for it. */
+  readonly diskPlace: (disk: string) => Promise<DiskPlace>;
   readonly mirror?: string | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: ProgressSink;
@@ -23,6 +26,8 @@ export interface Sample {
   readonly timed?: HyperfineResult;
   /** SHA-256 (hex) of what it made. */
   readonly product?: string;
+  /** Of the machine that it was taken in, where that is not the session's ({@link Measurement.disk}). */
+  readonly disk?: string;
   readonly counts: Counts;
 }
 

@@ -12,6 +12,7 @@ import { version } from '../../host/version.ts';
 import { operatingSystem } from '../host-description.ts';
 import type { Fingerprint, Session } from '../session.ts';
 import type { Tier } from '../suites/schema.ts';
+import { describeDisk } from './disk-machines.ts';
 import type { SessionHead } from './recorder.ts';
 
 const COMMAND_LIMIT_MS = 10_000;
@@ -65,7 +66,7 @@ export async function describeMachine(
     guestKernel: health.kernel,
     translators: active === undefined ? {} : { [active.name]: active.build },
     image,
-    disk: data === undefined ? 'none' : `${data.bus}, ${data.attachment.kind}`,
+    disk: data === undefined ? 'none' : describeDisk(data),
     cpus: plan.cpus,
     memoryMiB: plan.memoryMiB,
     powerState: await powerState(),

@@ -3,9 +3,12 @@ import { z } from 'zod';
 import { DATA_DIR } from '../../guest/protocol.ts';
 import { runInGuest } from '../../host/channel/guest-command.ts';
 import { RosettaVmError } from '../../host/errors.ts';
+import type { AgentClient } from '../../host/index.ts';
 import { ensureGuestTree } from '../guest-tree.ts';
+import type { Arm } from '../session.ts';
 import type { FioBenchmark, Suite } from '../suites/schema.ts';
 import type { Bench, BenchmarkRunner, Sample } from './benchmark-runner.ts';
+import type { DiskPlace } from './disk-machines.ts';
 
 const FOLDER = `${DATA_DIR}/bench/fio`;
 const CLEAR_LIMIT_MS = 60_000;
@@ -66,31 +69,59 @@ const SCRIPT = [
   'chroot "$tree" /usr/bin/fio "$@"',
 ].join('\n');
 
-export async function prepareFio(bench: Bench, suite: Suite, benchmark: FioBenchmark): Promise<BenchmarkRunner> {
-  const { agent, paths, mirror, signal, onProgress } = bench;
-  const packages = suite.trees[benchmark.tree] ?? [];
-  const name = `bench-${suite.suite}-${benchmark.tree}-arm64`;
-  const tree = await ensureGuestTree({
-    ...{ agent, paths, name, packages, mirror, signal, onProgress },
-    architecture: 'arm64',
-  });
+/** An arm of it: the machine that it is measured in, and fio there. */
+interface Placed extends DiskPlace {
+  readonly tree: string;
+}
+
+/** Throws what making a machine for an arm throws, and a Debian tree in it. */
+export async function prepareFio(
+  bench: Bench,
+  suite: Suite,
+  benchmark: FioBenchmark,
+  arms: readonly Arm[],
+): Promise<BenchmarkRunner> {
+  const { signal } = bench;
+  const placed = new Map<string, Placed>();
+  for (const { dimensions } of arms) {
+    const { disk = '' } = dimensions;
+    const place = await bench.diskPlace(disk);
+    placed.set(disk, { ...place, tree: await fioTree(bench, place.agent, suite, benchmark) });
+  }
   const options = Object.entries(benchmark.options).map(([key, value]) => `--${key}=${value}`);
   const fio = ['--name=bench', '--directory=/mnt', '--output-format=json', '--group_reporting=1', ...options];
   return {
     unit: benchmark.metric === 'iops' ? 'operations-per-second' : 'bytes-per-second',
     smallerIsBetter: false,
     warmUps: 0,
-    sample: async (): Promise<Sample> => {
+    sample: async ({ dimensions }): Promise<Sample> => {
+      const place = placed.get(dimensions.disk ?? '');
+      if (place === undefined) throw new Error('The benchmark is not prepared for this arm.');
+      const { agent, tree, disk } = place;
       const argv = [
         ...['/usr/bin/unshare', '--mount', '--propagation', 'private'],
         ...['/bin/sh', '-c', SCRIPT, 'fio', tree, FOLDER, ...fio],
       ];
-      const limits = { limitMs: benchmark.limitSeconds * 1000, signal };
-      return { value: readFio((await runInGuest(agent, { argv }, limits)).stdout, benchmark.metric), counts: {} };
+      const { stdout } = await runInGuest(agent, { argv }, { limitMs: benchmark.limitSeconds * 1000, signal });
+      return { value: readFio(stdout, benchmark.metric), counts: {}, ...(disk === undefined ? {} : { disk }) };
     },
     dispose: async () => {
       const limits = { limitMs: CLEAR_LIMIT_MS, signal: AbortSignal.timeout(CLEAR_LIMIT_MS) };
-      await runInGuest(agent, { argv: ['rm', '-rf', FOLDER] }, limits);
+      // A machine that was made for an arm goes with all of its files.
+      const lasting = [...placed.values()].filter(({ disk }) => disk === undefined);
+      for (const { agent } of lasting) await runInGuest(agent, { argv: ['rm', '-rf', FOLDER] }, limits);
     },
   };
+}
+
+async function fioTree(
+  { paths, mirror, signal, onProgress }: Bench,
+  agent: AgentClient,
+  { suite, trees }: Suite,
+  { tree }: FioBenchmark,
+): Promise<string> {
+  return await ensureGuestTree({
+    ...{ agent, paths, mirror, signal, onProgress },
+    ...{ name: `bench-${suite}-${tree}-arm64`, packages: trees[tree] ?? [], architecture: 'arm64' },
+  });
 }

@@ -7,7 +7,7 @@ import type { Benchmark } from '../suites/schema.ts';
 
 /**
  * - cache `off`: switched off. `cold`: emptied before each sample. `warm`: filled by earlier runs of the same program.
- * - disk: the bus of the data disk.
+ * - disk: `nvme` and `virtio`, the bus of a data disk in a file; `nbd`, on NVMe from an NBD server of this host.
  */
 export const DIMENSIONS = {
   cache: ['off', 'cold', 'warm'],
@@ -16,13 +16,14 @@ export const DIMENSIONS = {
 } as const;
 export type Dimension = keyof typeof DIMENSIONS;
 export type CacheMode = (typeof DIMENSIONS.cache)[number];
+export type DiskMode = (typeof DIMENSIONS.disk)[number];
 
 export interface Matrix {
   readonly cache: readonly CacheMode[];
   /** Empty: the machine's own. */
   readonly translator: readonly TranslatorName[];
   /** Empty: the machine's own. */
-  readonly disk: readonly (typeof DIMENSIONS.disk)[number][];
+  readonly disk: readonly DiskMode[];
 }
 
 /** The question that everybody has: what does the cache give? */
@@ -59,18 +60,15 @@ function wrong(text: string, word: string, known: readonly string[], kind: strin
 /** What the machine is, as far as the arms depend on it. */
 export interface MachineFacts {
   readonly translator: TranslatorName;
-  /** Bus of its data disk. */
+  /** How its data disk is attached, as the dimension has it. */
   readonly disk: string;
 }
 
 /**
  * The arms of a benchmark, in the order of the matrix; the first translated one is what the others are compared with.
- * qemu-user has no cache, so it has the arm without it alone. Throws `E_USAGE` for a disk that the machine does not have:
- * its bus is settled when the machine is planned.
+ * qemu-user has no cache, so it has the arm without it alone.
  */
 export function armsOf(benchmark: Benchmark, matrix: Matrix, machine: MachineFacts): Arm[] {
-  const other = matrix.disk.find((disk) => disk !== machine.disk);
-  if (other !== undefined) throw noSuchDisk(other, machine.disk);
   switch (benchmark.kind) {
     case 'command':
       return [
@@ -78,7 +76,7 @@ export function armsOf(benchmark: Benchmark, matrix: Matrix, machine: MachineFac
         ...(benchmark.native ? [{ native: true, dimensions: {} } satisfies Arm] : []),
       ];
     case 'fio':
-      return [{ native: false, dimensions: { disk: machine.disk } }];
+      return disksOf(matrix, machine).map((disk): Arm => ({ native: false, dimensions: { disk } }));
     case 'boot':
       return [
         { native: false, dimensions: { start: benchmark.start } },
@@ -98,6 +96,16 @@ const CHANNELS = {
   'docker-latency': 'docker',
 } as const;
 
+const disksOf = (matrix: Matrix, machine: MachineFacts): readonly string[] =>
+  matrix.disk.length === 0 ? [machine.disk] : matrix.disk;
+
+/**
+ * The disks that machines of their own are needed for: all, as soon as one is not the machine's, so that they are alike in
+ * everything else.
+ */
+export const disksApart = (matrix: Matrix, machine: MachineFacts): readonly DiskMode[] =>
+  matrix.disk.some((disk) => disk !== machine.disk) ? matrix.disk : [];
+
 /** Of work that runs through the translator. */
 export function translatedArms(matrix: Matrix, machine: MachineFacts): Arm[] {
   const translators = matrix.translator.length === 0 ? [machine.translator] : matrix.translator;
@@ -107,11 +115,3 @@ export function translatedArms(matrix: Matrix, machine: MachineFacts): Arm[] {
     ),
   );
 }
-
-const noSuchDisk = (wanted: string, has: string): RosettaVmError =>
-  new RosettaVmError('E_USAGE', {
-    what: `The data disk cannot be measured as ${wanted}.`,
-    why: `This machine has it on ${has}, and nothing in a machine’s settings says otherwise yet.`,
-    fix: `Leave the dimension out, or write --matrix disk=${has}.`,
-    facts: { dimension: 'disk', wanted, has },
-  });

@@ -15,7 +15,7 @@ export async function prepareBenchmark(bench: Bench, { chosen, arms }: Planned):
     case 'command':
       return await prepareCommand(bench, suite, benchmark, arms);
     case 'fio':
-      return await prepareFio(bench, suite, benchmark);
+      return await prepareFio(bench, suite, benchmark, arms);
     case 'boot':
       return await prepareBoot(bench, benchmark);
     case 'channel':

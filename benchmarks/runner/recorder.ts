@@ -31,6 +31,7 @@ interface Taken extends Pick<Measurement, 'unit' | 'smallerIsBetter'> {
   readonly counts: Counts[];
   readonly timed: HyperfineResult[];
   product: string | undefined;
+  readonly disk: string | undefined;
 }
 
 export interface RecorderOptions {
@@ -63,7 +64,7 @@ export class Recorder {
     const key = measurementKey(subject);
     const { unit, smallerIsBetter } = how;
     const taken = this.#taken.get(key) ?? {
-      ...{ unit, smallerIsBetter, subject, product: sample.product },
+      ...{ unit, smallerIsBetter, subject, product: sample.product, disk: sample.disk },
       ...{ values: [], rounds: [], counts: [], timed: [] },
     };
     this.#taken.set(key, taken);
@@ -125,10 +126,10 @@ export class Recorder {
 
 const MAX_REASON = 2_000;
 
-function asMeasurement({ subject, product, values, rounds, counts, unit, smallerIsBetter }: Taken): Measurement {
+function asMeasurement({ subject, product, disk, values, rounds, counts, unit, smallerIsBetter }: Taken): Measurement {
   const { suite, benchmark, arm } = subject;
-  const made = product === undefined ? {} : { product };
-  return { suite, benchmark, arm, unit, smallerIsBetter, values, rounds, counts, ...made };
+  const known = { ...(product === undefined ? {} : { product }), ...(disk === undefined ? {} : { disk }) };
+  return { suite, benchmark, arm, unit, smallerIsBetter, values, rounds, counts, ...known };
 }
 
 const parametersOf = ({ suite, benchmark, arm }: Subject): Record<string, string> => ({

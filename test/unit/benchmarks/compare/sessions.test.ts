@@ -44,6 +44,19 @@ describe('two sessions', () => {
     expect(compare(more, {}, from).outcomes.time).not.toBe('regression');
   });
 
+  it('are not compared in an arm whose disk another machine had', () => {
+    const on = (disk: string | undefined): Session => ({
+      ...base,
+      measurements: base.measurements.map((one) => (one.arm === WARM && disk !== undefined ? { ...one, disk } : one)),
+    });
+    const kinds = (change: Session, options?: CompareOptions) =>
+      compare(change, options, on('nvme, file, own machine')).rows.map(({ verdict }) => verdict.kind);
+    expect(kinds(on('nvme, file, own machine'))).not.toContain('not-comparable');
+    expect(kinds(on(undefined))).toContain('not-comparable');
+    expect(kinds(on('nvme, nbd, own machine'))).toContain('not-comparable');
+    expect(kinds(on(undefined), { accept: ['disk'] })).not.toContain('not-comparable');
+  });
+
   it('find a cache that is no longer read, though it is a smaller count', () => {
     const counts = (entries: number) => () => ({ execs: 6, cacheEntriesRead: entries, cacheEntriesWritten: 0 });
     const from = makeSession({ seed: 1, arms: [WARM], counts: counts(11) });

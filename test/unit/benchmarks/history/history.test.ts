@@ -37,6 +37,23 @@ describe('writing a history', () => {
     expect(kinds).toEqual(['fingerprint', 'result', 'result', 'result', 'result']);
   });
 
+  it('keeps the disk of an arm that had a machine of its own, and its series apart', async () => {
+    const session = small('one');
+    const disk = 'virtio, file, own machine';
+    const measurements = session.measurements.map((one) => (one.arm === WARM ? { ...one, disk } : one));
+    await appendSession(file, { ...session, measurements });
+    await appendSession(file, small('two'));
+    const history = await readHistory(file);
+    expect(history.results.map((one) => one.disk).filter((one) => one !== undefined)).toEqual([disk]);
+    expect(sessionsOf(history)[0]?.measurements.map((one) => one.disk)).toContain(disk);
+    const series = historyReport(history).series.map(({ arm, points }) => [arm.dimensions.cache, points.length]);
+    expect(series.sort()).toEqual([
+      ['off', 2],
+      ['warm', 1],
+      ['warm', 1],
+    ]);
+  });
+
   it('leaves no other file beside it', async () => {
     await appendSession(file, small('one'));
     expect(await readdir(folder)).toEqual(['history.jsonl']);

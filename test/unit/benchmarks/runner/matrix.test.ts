@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { armsOf, DEFAULT_MATRIX, parseMatrix } from '../../../../benchmarks/runner/matrix.ts';
+import { armsOf, DEFAULT_MATRIX, disksApart, parseMatrix } from '../../../../benchmarks/runner/matrix.ts';
 import { armName } from '../../../../benchmarks/session.ts';
 import { loadSuites } from '../../../../benchmarks/suites/load.ts';
 import type { Benchmark } from '../../../../benchmarks/suites/schema.ts';
@@ -36,12 +36,17 @@ describe('--matrix', () => {
     expect(await names('channel', [])).toEqual(['channel=agent']);
   });
 
-  test('a disk that the machine does not have is refused with the reason', async () => {
-    await expect(names('fio', ['disk=nvme,virtio'])).rejects.toMatchObject({
-      code: 'E_USAGE',
-      why: expect.stringContaining('nvme'),
-    });
-    expect(await names('fio', ['disk=nvme'])).toEqual(['disk=nvme']);
+  test('disks are arms of what measures disks, and of nothing else', async () => {
+    expect(await names('fio', ['disk=virtio,nvme,nbd'])).toEqual(['disk=virtio', 'disk=nvme', 'disk=nbd']);
+    expect(await names('command', ['disk=virtio'])).toEqual(await names('command', []));
+  });
+
+  test('machines of their own are needed for all disks as soon as one is not the machine’s', () => {
+    const apart = (text: string) => disksApart(parseMatrix([text]), MACHINE);
+    expect(apart('disk=nvme')).toEqual([]);
+    expect(disksApart(DEFAULT_MATRIX, MACHINE)).toEqual([]);
+    expect(apart('disk=nvme,nbd')).toEqual(['nvme', 'nbd']);
+    expect(apart('disk=virtio')).toEqual(['virtio']);
   });
 
   test.each([
