@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BuildError } from './build-error.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const [task = '', ...rest] = process.argv.slice(2);
@@ -17,7 +18,12 @@ installDependencies();
 const { tasks } = await import('./tasks.mjs');
 const run = tasks[task];
 if (run === undefined) fail(`There is no task "${task}".`, '', `Tasks: ${Object.keys(tasks).join(', ')}.`);
-process.exitCode = await run(root, rest);
+try {
+  process.exitCode = await run(root, rest);
+} catch (error) {
+  if (!(error instanceof BuildError)) throw error;
+  fail(error.message);
+}
 
 /** `npm ci` when node_modules is absent or older than the lock file. */
 function installDependencies() {

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { buildAll, watchAll } from './build.mjs';
+import { packGuest } from './guest-package.mjs';
 import { buildNative, packNative } from './native.mjs';
 
 export const tasks = {
@@ -12,6 +13,7 @@ export const tasks = {
   },
   'build:native': (root, rest) => buildNative((words) => node(root, 'node-gyp/bin/node-gyp.js', words), rest),
   'pack:native': packNative,
+  'pack:guest': packGuest,
   dev: async (root) => {
     await watchAll(root);
     return 0;

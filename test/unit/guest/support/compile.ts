@@ -1,6 +1,6 @@
 /** Builds the guest's C programs for this host, as `npm run build` does for the guest. */
 import path from 'node:path';
-import { compileGuestProgram } from '../../../../host/dev/guest-programs.mjs';
+import { compileGuestProgram } from '../../../../host/dev/guest-compiler.mjs';
 import { packageFile } from '../../../../host/package-root.ts';
 
 /** Compiles one of them with other paths than the guest's (`-D`); resolves to the program in `folder`. */
