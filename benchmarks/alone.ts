@@ -2,8 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { RosettaVmError } from '../host/errors.ts';
-import { tryLock } from '../host/machine/lock.ts';
 import type { StatePaths } from '../host/paths.ts';
+import { tryLock } from '../host/process/lock.ts';
 import { checkMachineName } from '../host/spec/spec.ts';
 import { lockFile } from './runner/bench-folder.ts';
 

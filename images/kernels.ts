@@ -1,6 +1,6 @@
 /**
  * The kernels that an image can have, as data: Debian's cloud kernels for arm64. The second one is for Macs whose Rosetta
- * does not run under the first (host/drivers/vz/compatibility.ts).
+ * does not run under the first (host/plan/mac-kernels.ts).
  */
 
 /** By the upstream series, the newest first. */

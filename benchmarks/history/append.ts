@@ -1,7 +1,7 @@
 /** Writing a history: only at its end, whole lines or none, by one process at a time. */
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
-import { lock } from '../../host/machine/lock.ts';
+import { lock } from '../../host/process/lock.ts';
 import { comparable } from '../compare/comparable.ts';
 import { fingerprintDigest } from '../compare/fingerprint.ts';
 import { summary } from '../compare/row.ts';

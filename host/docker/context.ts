@@ -12,7 +12,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { RosettaVmError } from '../errors.ts';
 import { readBounded, writeWhole } from '../files.ts';
-import { lock } from '../machine/lock.ts';
+import { lock } from '../process/lock.ts';
 
 /** Docker's own file holds a few settings and logins. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024;

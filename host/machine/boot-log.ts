@@ -3,7 +3,7 @@ import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } fr
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AGENT_LISTENS } from '../../guest/protocol.ts';
-import { isLocked } from './lock.ts';
+import { isLocked } from '../process/lock.ts';
 import type { MachineFolder } from './record.ts';
 
 const CHUNK_BYTES = 64 * 1024;

@@ -4,7 +4,7 @@ import { checkExternalDisk } from '../drivers/external-disk.ts';
 import { RosettaVmError } from '../errors.ts';
 import type { StatePaths } from '../paths.ts';
 import type { DiskAttachment, DiskPlan, MachinePlan } from '../plan/plan.ts';
-import { isLocked } from './lock.ts';
+import { isLocked } from '../process/lock.ts';
 import { machineFolder, machineNames, readRecord } from './record.ts';
 
 /** The data disk, when it is no file of the machine. */

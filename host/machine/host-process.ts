@@ -15,6 +15,7 @@ import { forwardDocker } from '../docker/socket.ts';
 import type { Driver, StopReason, VirtualMachine, VirtualMachineEvents } from '../drivers/driver.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import type { DiskPlan, MachinePlan } from '../plan/plan.ts';
+import { tryLock } from '../process/lock.ts';
 import { type ProgressSink, stage } from '../progress.ts';
 import { limitBootLog, waitForAnnouncement } from './boot-log.ts';
 import { readBootToken } from './boot-share.ts';
@@ -22,7 +23,6 @@ import type { HostStatus } from './control.ts';
 import { type ControlServer, serveControl } from './control-server.ts';
 import { attachmentName, externalDisk } from './external-disk.ts';
 import { keepTime } from './keep-time.ts';
-import { tryLock } from './lock.ts';
 import type { LastStop } from './machine.ts';
 import { type MachineFolder, writeLastStop } from './record.ts';
 

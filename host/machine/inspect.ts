@@ -6,9 +6,9 @@ import { connectUnix } from '../channel/connect-unix.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import { runtimeDirectory, type StatePaths } from '../paths.ts';
 import { runtimePlan } from '../plan/make-plan.ts';
+import { isLocked } from '../process/lock.ts';
 import { connectControl, type HostStatus } from './control.ts';
 import { occupiedBytes } from './disks.ts';
-import { isLocked } from './lock.ts';
 import type { MachineStatus } from './machine.ts';
 import { type MachineFolder, type MachineRecord, machineFolder, readLastStop, readRecord } from './record.ts';
 

@@ -6,10 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Driver, HostProgram } from '../drivers/driver.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import type { StatePaths } from '../paths.ts';
+import { isLocked } from '../process/lock.ts';
 import type { ProgressSink } from '../progress.ts';
 import { type ControlClient, connectControl } from './control.ts';
 import { hostProgram, spawnHost } from './host-program.ts';
-import { isLocked } from './lock.ts';
 import { type MachineFolder, readLastStop } from './record.ts';
 
 export interface StartRequest {

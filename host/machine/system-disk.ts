@@ -17,12 +17,12 @@ import { RosettaVmError } from '../errors.ts';
 import { syncFolder } from '../files.ts';
 import { runtimeDirectory, type StatePaths } from '../paths.ts';
 import { makeSetupPlan, SYSTEM_DISK_BYTES } from '../plan/make-plan.ts';
+import { lock } from '../process/lock.ts';
 import { type ProgressSink, stage } from '../progress.ts';
 import type { MachineSpec } from '../spec/spec.ts';
 import { MIB } from '../spec/units.ts';
 import { growDisk } from './disks.ts';
 import { hostFacts } from './host-facts.ts';
-import { lock } from './lock.ts';
 import { diskError, runSetupMachine, SETUP_TIMEOUT_MS } from './setup-machine.ts';
 
 export interface SystemDiskRequest {

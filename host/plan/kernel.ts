@@ -1,8 +1,8 @@
 /** Which kernel a machine boots: the newest one that its translator runs under. Pure. */
 import { KERNEL_SERIES, type KernelSeries, kernelFacts, NEWEST_KERNEL, seriesOf } from '../../images/kernels.ts';
-import { chooseKernel } from '../drivers/vz/compatibility.ts';
 import { RosettaVmError } from '../errors.ts';
 import type { MachineSpec } from '../spec/spec.ts';
+import { chooseKernel } from './mac-kernels.ts';
 import { chooseTranslator, type HostFacts } from './make-plan.ts';
 
 /** Kernel of the default image. Throws `E_HOST_UNSUPPORTED` when the one that the spec names is known to fail. */

@@ -10,11 +10,11 @@ import {
   SYSTEM_PARTITION,
   TRANSLATORS_TAG,
 } from '../../guest/protocol.ts';
-import type { MacOSVersion } from '../drivers/vz/compatibility.ts';
 import { RosettaVmError } from '../errors.ts';
 import { isNbdUrl } from '../spec/nbd-url.ts';
 import type { MachineSpec } from '../spec/spec.ts';
 import { formatSize, GIB, MIB } from '../spec/units.ts';
+import type { MacOSVersion } from './mac-kernels.ts';
 import type { DiskAttachment, DiskPlan, MachinePlan, RuntimePlan, SharePlan } from './plan.ts';
 
 /** sockaddr_un.sun_path is 104 bytes on macOS (sys/un.h), 108 on Linux; the smaller holds for both. */

@@ -10,10 +10,10 @@ import { createAgentServer, type Handler, linkServer, type UpgradeHandler } from
 import type { Health } from '../../../guest/protocol.ts';
 import type { PublishedPort } from '../../../host/docker/ports.ts';
 import { serveControl } from '../../../host/machine/control-server.ts';
-import { tryLock } from '../../../host/machine/lock.ts';
 import { machineFolder, newIdentity, writeRecord } from '../../../host/machine/record.ts';
 import { runtimeDirectory, statePaths } from '../../../host/paths.ts';
 import { runtimePlan } from '../../../host/plan/make-plan.ts';
+import { tryLock } from '../../../host/process/lock.ts';
 import { parseSpec } from '../../../host/spec/spec.ts';
 import { startTestAgent, TOKEN } from '../guest/agent-harness.ts';
 import { temporaryFolder } from '../machine/temporary.ts';

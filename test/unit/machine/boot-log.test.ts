@@ -12,9 +12,9 @@ import {
   readBootLog,
   waitForAnnouncement,
 } from '../../../host/machine/boot-log.ts';
-import { tryLock } from '../../../host/machine/lock.ts';
 import { machineFolder } from '../../../host/machine/record.ts';
 import { statePaths } from '../../../host/paths.ts';
+import { tryLock } from '../../../host/process/lock.ts';
 
 let folder: string;
 beforeAll(async () => {

@@ -6,7 +6,6 @@ import { growDisk } from '../../../host/machine/disks.ts';
 import { deleteMachine, describeDeletion } from '../../../host/machine/end.ts';
 import { checkDataDisk } from '../../../host/machine/external-disk.ts';
 import { inspectMachine } from '../../../host/machine/inspect.ts';
-import { tryLock } from '../../../host/machine/lock.ts';
 import { openMachines } from '../../../host/machine/open-machines.ts';
 import {
   type MachineFolder,
@@ -20,6 +19,7 @@ import {
   writeRecord,
 } from '../../../host/machine/record.ts';
 import { type StatePaths, statePaths } from '../../../host/paths.ts';
+import { tryLock } from '../../../host/process/lock.ts';
 import { parseSpec } from '../../../host/spec/spec.ts';
 import { temporaryFolder } from './temporary.ts';
 

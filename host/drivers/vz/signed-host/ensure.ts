@@ -1,7 +1,7 @@
 /** The signed copy of node, made when it is missing. */
 import { access, mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type Lock, lock } from '../../../machine/lock.ts';
+import { type Lock, lock } from '../../../process/lock.ts';
 import { type ProgressSink, stage } from '../../../progress.ts';
 import { executeRecipe, type Tools } from './execute.ts';
 import { selfTestError } from './failures.ts';

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { isLocked, type Lock, tryLock } from '../../../machine/lock.ts';
+import { isLocked, type Lock, tryLock } from '../../../process/lock.ts';
 
 /** A folder for a copy in the making or on its way out; a crash may leave one. */
 const TEMPORARY = /^\.(making|removing)-[0-9a-f]{8}$/;

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Session, sessionSchema } from '../../../../benchmarks/session.ts';
-import { tryLock } from '../../../../host/machine/lock.ts';
+import { tryLock } from '../../../../host/process/lock.ts';
 import { commandLine, parts } from '../../cli/command-line.ts';
 import { hostTools } from '../../cli/host-tools.ts';
 import { HEALTH, scriptedAgent, standIn } from '../../cli/stand-in.ts';

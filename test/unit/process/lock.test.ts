@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { isLocked, lock, tryLock } from '../../../host/machine/lock.ts';
-import { temporaryFolder } from './temporary.ts';
+import { isLocked, lock, tryLock } from '../../../host/process/lock.ts';
+import { temporaryFolder } from '../machine/temporary.ts';
 
 const what = 'The machine test';
 

@@ -2,8 +2,8 @@
  * Which guest kernels Apple's Rosetta runs under, by macOS: Rosetta is a part of the host's system and changes with it.
  * Every row was reported by users, none was tried here: not run on a Mac.
  */
-import type { KernelFacts, KernelSeries } from '../../../images/kernels.ts';
-import { RosettaVmError } from '../../errors.ts';
+import type { KernelFacts, KernelSeries } from '../../images/kernels.ts';
+import { RosettaVmError } from '../errors.ts';
 
 export interface MacOSVersion {
   readonly major: number;
