@@ -3,8 +3,8 @@
  *
  * Transport: HTTP/1.1 over vsock, one connection a request, to {@link AGENT_PORT}. Every request carries
  * `Authorization: Bearer <token of this boot>`. `Upgrade` turns a connection into an exec stream
- * ({@link EXEC_UPGRADE}), into a raw forward to a unix socket in the guest ({@link FORWARD_UPGRADE}), or into a hold
- * ({@link HOLD_UPGRADE}).
+ * ({@link EXEC_UPGRADE}), into a raw forward to a unix socket in the guest ({@link FORWARD_UPGRADE}), into datagrams of a
+ * UDP port ({@link DATAGRAM_UPGRADE}), or into a hold ({@link HOLD_UPGRADE}).
  *
  * It has no dependencies: parsing is by hand because the agent's start-up time counts (a schema library costs the
  * guest about half a second under emulation).
@@ -67,6 +67,8 @@ export const ENGINE_SOCKET = '/run/docker.sock';
 
 export const EXEC_UPGRADE = 'rosetta-vm-exec';
 export const FORWARD_UPGRADE = 'rosetta-vm-forward';
+/** `GET /v1/forward?port=`: datagrams to and from that UDP port of the guest's loopback interface (datagram-frames.ts). */
+export const DATAGRAM_UPGRADE = 'rosetta-vm-datagrams';
 /**
  * A connection that nothing is sent on: a change lasts as long as the host keeps it open, and the guest ends it in turn
  * once the change is taken back. `GET /v1/cache/off`: programs run without the cache. `GET /v1/translator?name=`: with that

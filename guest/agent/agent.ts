@@ -15,6 +15,7 @@ import {
   type BootConfig,
   type CachePruneRequest,
   type CachePruneResult,
+  DATAGRAM_UPGRADE,
   EXEC_UPGRADE,
   type ExecRequest,
   FORWARD_UPGRADE,
@@ -28,6 +29,7 @@ import { type RunCommand, runCommand } from './command.ts';
 import { RunningPrograms, runExec } from './exec.ts';
 import { execCommand } from './exec-command.ts';
 import { forward } from './forward.ts';
+import { forwardDatagrams } from './forward-datagrams.ts';
 import { kernelRelease, memory, uptimeSeconds } from './health.ts';
 import { hold } from './hold.ts';
 import { invalidRequest } from './http-error.ts';
@@ -189,6 +191,8 @@ class Guest {
         [`GET /v1/exec ${EXEC_UPGRADE}`]: (call) => this.#exec(call),
         [`GET /v1/forward ${FORWARD_UPGRADE}`]: (call) =>
           forward(call, requests.parseForwardTarget(call.url.searchParams)),
+        [`GET /v1/forward ${DATAGRAM_UPGRADE}`]: (call) =>
+          forwardDatagrams(call, requests.parseDatagramTarget(call.url.searchParams)),
         [`GET /v1/cache/off ${HOLD_UPGRADE}`]: (call) => hold(call, () => this.#cache.suspend()),
         [`GET /v1/translator ${HOLD_UPGRADE}`]: (call) => {
           const { name } = requests.parseTranslatorSwitch({ name: call.url.searchParams.get('name') });

@@ -94,7 +94,16 @@ export type ForwardTarget = { readonly path: string } | { readonly port: number 
 export function parseForwardTarget(query: URLSearchParams): ForwardTarget {
   const port = query.get('port');
   if (port === null) return { path: absolutePath(query.get('path'), 'path') };
-  return { port: integer(/^\d{1,5}$/.test(port) ? Number(port) : port, 'port', 1, 65_535) };
+  return { port: portNumber(port) };
+}
+
+/** `?port=53`, of UDP. */
+export function parseDatagramTarget(query: URLSearchParams): number {
+  return portNumber(query.get('port'));
+}
+
+function portNumber(text: string | null): number {
+  return integer(text !== null && /^\d{1,5}$/.test(text) ? Number(text) : text, 'port', 1, 65_535);
 }
 
 export function parseCacheSwitch(value: unknown): CacheSwitchRequest {

@@ -10,6 +10,7 @@ import {
   type CacheStatus,
   type CacheSwitchRequest,
   type CacheVerifyResult,
+  DATAGRAM_UPGRADE,
   type DenyAddRequest,
   type DenyList,
   type DenyRemoveRequest,
@@ -109,6 +110,8 @@ export interface AgentClient {
    * nothing listens there.
    */
   forward(target: { readonly path: string } | { readonly port: number }, options?: CallOptions): Promise<Duplex>;
+  /** Datagrams (guest/datagram-frames.ts) to and from a UDP port of the guest's loopback interface. */
+  forwardDatagrams(target: { readonly port: number }, options?: CallOptions): Promise<Duplex>;
 }
 
 /** Makes a client; nothing is opened before a method is called. */
@@ -161,6 +164,7 @@ export function agentClient(address: Address): AgentClient {
       const query = 'path' in target ? `path=${encodeURIComponent(target.path)}` : `port=${target.port}`;
       return switchTo(`/v1/forward?${query}`, FORWARD_UPGRADE, {}, options);
     },
+    forwardDatagrams: ({ port }, options) => switchTo(`/v1/forward?port=${port}`, DATAGRAM_UPGRADE, {}, options),
   };
 }
 

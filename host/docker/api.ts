@@ -15,10 +15,16 @@ const containers = z.array(
   }),
 );
 
+/** A port that a running container publishes. */
+export interface Publication {
+  readonly protocol: 'tcp' | 'udp';
+  readonly port: number;
+}
+
 type Forwarding = Pick<AgentClient, 'forward'>;
 
-/** TCP ports that running containers publish, ascending. Throws what the agent's forward throws, or `E_PROTOCOL`. */
-export async function publishedPorts(agent: Forwarding, signal: AbortSignal): Promise<number[]> {
+/** What running containers publish, each once (SCTP is left out). Throws what the agent's forward throws, or `E_PROTOCOL`. */
+export async function publishedPorts(agent: Forwarding, signal: AbortSignal): Promise<Publication[]> {
   const answer = await get(agent, '/containers/json', signal);
   let text = '';
   for await (const piece of answer) {
@@ -27,10 +33,12 @@ export async function publishedPorts(agent: Forwarding, signal: AbortSignal): Pr
   }
   const parsed = containers.safeParse(parseJson(text));
   if (!parsed.success) throw protocolError('Docker’s list of containers does not have the documented form.');
-  const ports = parsed.data
-    .flatMap(({ Ports: ports }) => ports ?? [])
-    .flatMap(({ PublicPort: port, Type: type }) => (type === 'tcp' && port !== undefined ? [port] : []));
-  return [...new Set(ports)].sort((a, b) => a - b);
+  const found = new Map<string, Publication>();
+  for (const { PublicPort: port, Type: protocol } of parsed.data.flatMap(({ Ports: ports }) => ports ?? [])) {
+    if (port === undefined || (protocol !== 'tcp' && protocol !== 'udp')) continue;
+    found.set(`${port}/${protocol}`, { protocol, port });
+  }
+  return [...found.values()];
 }
 
 /** Docker's events of containers that start or end, as they come: what is in them need not be looked at. */

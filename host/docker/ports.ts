@@ -1,11 +1,12 @@
 /**
  * Published ports: what `docker run -p 8080:80` opens in the guest is listened for on 127.0.0.1 of the host, whatever
- * address the container asked for, and only as long as the container runs. TCP only.
+ * address the container asked for, and only as long as the container runs. TCP and UDP.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentClient } from '../channel/agent-client.ts';
 import { type Listener, listenAndJoin } from '../channel/proxy.ts';
-import { containerEvents, publishedPorts } from './api.ts';
+import { containerEvents, type Publication, publishedPorts } from './api.ts';
+import { listenForDatagrams } from './datagrams.ts';
 
 /** Events come in bursts: a start is several. */
 const SETTLE_MS = 50;
@@ -15,8 +16,7 @@ const LIST_LIMIT_MS = 15_000;
 /** The guest says which ports; no more of this computer's than anybody needs. */
 const MAX_PORTS = 1024;
 
-export interface PublishedPort {
-  readonly port: number;
+export interface PublishedPort extends Publication {
   /** Why nothing listens for it on the host, such as another program that has the port; null when all is well. */
   readonly problem: string | null;
 }
@@ -24,8 +24,9 @@ export interface PublishedPort {
 export class PublishedPorts {
   readonly #agent: AgentClient;
   readonly #closed = new AbortController();
-  readonly #listeners = new Map<number, Listener>();
-  readonly #problems = new Map<number, string>();
+  /** By {@link nameOf}. */
+  readonly #listeners = new Map<string, Publication & { readonly listener: Listener }>();
+  #problems: readonly PublishedPort[] = [];
   #watching: Promise<void> = Promise.resolve();
   #syncing: Promise<void> | null = null;
   #changed = false;
@@ -40,9 +41,8 @@ export class PublishedPorts {
   }
 
   list(): PublishedPort[] {
-    const open = [...this.#listeners.keys()].map((port) => ({ port, problem: null }));
-    const failed = [...this.#problems].map(([port, problem]) => ({ port, problem }));
-    return [...open, ...failed].sort((a, b) => a.port - b.port);
+    const open = [...this.#listeners.values()].map(({ protocol, port }) => ({ protocol, port, problem: null }));
+    return [...open, ...this.#problems].sort((a, b) => a.port - b.port || a.protocol.localeCompare(b.protocol));
   }
 
   /** Listens for nothing any more. */
@@ -50,7 +50,7 @@ export class PublishedPorts {
     this.#closed.abort();
     await this.#watching;
     await this.#syncing;
-    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
+    await Promise.all([...this.#listeners.values()].map(({ listener }) => listener.close()));
   }
 
   async #watch(): Promise<void> {
@@ -90,22 +90,34 @@ export class PublishedPorts {
     }
   }
 
-  async #sync(wanted: readonly number[]): Promise<void> {
-    const gone = [...this.#listeners].filter(([port]) => !wanted.includes(port));
-    await Promise.all(gone.map(([, listener]) => listener.close()));
-    for (const [port] of gone) this.#listeners.delete(port);
-    this.#problems.clear();
-    for (const port of wanted.slice(0, MAX_PORTS)) {
-      if (this.#listeners.has(port) || this.#closed.signal.aborted) continue;
+  async #sync(wanted: readonly Publication[]): Promise<void> {
+    const names = new Set(wanted.map(nameOf));
+    const gone = [...this.#listeners].filter(([name]) => !names.has(name));
+    await Promise.all(gone.map(([, { listener }]) => listener.close()));
+    for (const [name] of gone) this.#listeners.delete(name);
+    const problems: PublishedPort[] = [];
+    for (const publication of wanted.slice(0, MAX_PORTS)) {
+      const name = nameOf(publication);
+      if (this.#listeners.has(name) || this.#closed.signal.aborted) continue;
       try {
-        const listener = await listenAndJoin({ host: '127.0.0.1', port }, () => this.#agent.forward({ port }));
-        this.#listeners.set(port, listener);
+        this.#listeners.set(name, { ...publication, listener: await this.#listen(publication) });
       } catch (error) {
-        this.#problems.set(port, problemOf(error as NodeJS.ErrnoException));
+        problems.push({ ...publication, problem: problemOf(error as NodeJS.ErrnoException) });
       }
     }
+    this.#problems = problems;
+  }
+
+  #listen({ protocol, port }: Publication): Promise<Listener> {
+    const where = { host: '127.0.0.1', port };
+    return protocol === 'tcp'
+      ? listenAndJoin(where, () => this.#agent.forward({ port }))
+      : listenForDatagrams(where, () => this.#agent.forwardDatagrams({ port }));
   }
 }
+
+/** As Docker writes it: `53/udp`. */
+const nameOf = ({ protocol, port }: Publication): string => `${port}/${protocol}`;
 
 function problemOf({ code, message }: NodeJS.ErrnoException): string {
   if (code === 'EADDRINUSE') return 'another program of this computer has it';

@@ -30,8 +30,8 @@ export interface HostStatus {
   /** Unix ms. */
   readonly startedAt: number;
   readonly memoryBytes: number;
-  /** Absent from a host process of a version without Docker. */
-  readonly ports?: readonly PublishedPort[];
+  /** Absent from a host process of a version without Docker, as is `protocol` from one that forwards TCP alone. */
+  readonly ports?: readonly (Omit<PublishedPort, 'protocol'> & Partial<PublishedPort>)[];
   /** What the driver said last of a disk that does not work as it should; absent when there is nothing to say. */
   readonly diskProblem?: string;
 }

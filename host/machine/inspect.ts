@@ -77,7 +77,9 @@ async function liveState(paths: StatePaths, folder: MachineFolder): Promise<Part
       };
       const guest = await guestState(host, () => control.call('agent', {}, CONTROL_TIMEOUT_MS));
       const runsDocker = guest.engine !== undefined && guest.engine?.state !== 'off';
-      const docker = runsDocker ? { host: `unix://${runtime.docker}`, ports: host.ports ?? [] } : null;
+      // A host process of an earlier version does not name the protocol: it forwards TCP alone.
+      const ports = (host.ports ?? []).map((port) => ({ ...port, protocol: port.protocol ?? 'tcp' }));
+      const docker = runsDocker ? { host: `unix://${runtime.docker}`, ports } : null;
       const reason = [guest.reason, host.diskProblem].filter((part) => part !== undefined).join(' ');
       return { process, ...guest, docker, ...(reason === '' ? {} : { reason }) };
     } finally {

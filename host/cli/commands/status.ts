@@ -72,8 +72,9 @@ export function renderStatus(status: MachineStatus, stats: CacheStats | null, no
   return `${style.bold(name)} is ${paintState(state, style)}\n${renderFields(fields, style.dim)}`;
 }
 
-function describePort({ port, problem }: PublishedPort): string {
-  return problem === null ? `127.0.0.1:${port}` : `${port}, not on this host: ${problem}`;
+function describePort({ protocol, port, problem }: PublishedPort): string {
+  const suffix = protocol === 'tcp' ? '' : `/${protocol}`;
+  return problem === null ? `127.0.0.1:${port}${suffix}` : `${port}${suffix}, not on this host: ${problem}`;
 }
 
 function describeDataDisk(disk: NonNullable<MachineStatus['health']>['dataDisk']): string {

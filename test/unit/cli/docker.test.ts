@@ -57,12 +57,15 @@ describe('env', () => {
 describe('status', () => {
   test('says where Docker is, and which ports are published', async () => {
     const { home, host } = await machine(undefined, [
-      { port: 8080, problem: null },
-      { port: 9090, problem: 'another program of this computer has it' },
+      { protocol: 'tcp', port: 8080, problem: null },
+      { protocol: 'udp', port: 8080, problem: null },
+      { protocol: 'tcp', port: 9090, problem: 'another program of this computer has it' },
     ]);
     const { stdout } = await cli.run(['status', 'ci'], { home });
     expect(stdout).toContain(`26.1.5 at ${host}\n`);
-    expect(stdout).toMatch(/ports +127\.0\.0\.1:8080\n +9090, not on this host: another program/);
+    expect(stdout).toMatch(
+      /ports +127\.0\.0\.1:8080\n +127\.0\.0\.1:8080\/udp\n +9090, not on this host: another program/,
+    );
   });
 
   test.each<[string, Health['engine'], RegExp]>([
