@@ -3,6 +3,8 @@ import { mkdir, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ensureSignedHost, type SignedHost } from '../../../../host/drivers/vz/signed-host/ensure.ts';
+import { VIRTUALIZATION } from '../../../../host/drivers/vz/signed-host/entitlements.ts';
+import { executeRecipe } from '../../../../host/drivers/vz/signed-host/execute.ts';
 import { isUsed } from '../../../../host/drivers/vz/signed-host/leases.ts';
 import { hostProgramOf } from '../../../../host/drivers/vz/signed-host/program.ts';
 import { hostKey } from '../../../../host/drivers/vz/signed-host/recipe.ts';
@@ -90,17 +92,26 @@ describe('the signed copy', () => {
     await Promise.all([one, other, third].map(({ lease }) => lease.release()));
   });
 
-  test('is made anew when a part of it is gone, and when that is asked for', async () => {
+  test('is made anew, as another file, when that is asked for', async () => {
     const { ensure, mac } = await scene();
     const host = await ensure();
     const before = (await stat(host.executable)).ino;
     await ensure(mac, { again: true });
     expect((await stat(host.executable)).ino).not.toBe(before);
-    await rm(host.addon);
-    await ensure();
-    expect(await readFile(host.addon, 'utf8')).toBe('addon');
-    expect(signings(mac)).toHaveLength(3);
+    expect(signings(mac)).toHaveLength(2);
   });
+
+  test.each(['rosetta-vm-host', 'machine-host.mjs', 'vz.node', 'host.json'])(
+    'is made anew without %s',
+    async (part) => {
+      const { ensure, mac } = await scene();
+      const { directory } = await ensure();
+      await rm(path.join(directory, part));
+      await ensure();
+      expect(await readdir(directory)).toContain(part);
+      expect(signings(mac)).toHaveLength(2);
+    },
+  );
 
   test('that the kernel kills is made again, as a new file, with the hardened runtime', async () => {
     const { ensure, mac, left } = await scene('official', { kills: ['plain'] });
@@ -142,6 +153,21 @@ describe('nothing is left, and the error says what to do, when', () => {
       { surplus: '<key>com.apple.vm.networking</key><true/>' },
       { code: 'E_HOST_UNSUPPORTED', text: /com\.apple\.vm\.networking was not asked for/ },
     ],
+    [
+      'a key is not read back',
+      { withheld: VIRTUALIZATION },
+      { code: 'E_HOST_UNSUPPORTED', text: /com\.apple\.security\.virtualization is missing/ },
+    ],
+    [
+      'what was signed does not verify',
+      { verifyFails: 'invalid signature (code or signature have been modified)' },
+      { code: 'E_HOST_UNSUPPORTED', text: /code or signature have been modified/ },
+    ],
+    [
+      'the entitlements cannot be read back',
+      { displayFails: 'code object is not signed at all' },
+      { code: 'E_HOST_UNSUPPORTED', text: /not signed at all/ },
+    ],
     ['the process is not entitled', { entitled: false }, { code: 'E_HOST_UNSUPPORTED', text: /does not give it/ }],
     ['the addon is of another version', { protocol: 99 }, { code: 'E_HOST_UNSUPPORTED', text: /version 99/ }],
     [
@@ -175,6 +201,16 @@ describe('nothing is left, and the error says what to do, when', () => {
     await expect(ensure({ ...mac, run }, { signal: given.signal })).rejects.toThrow(/abort/i);
     expect(await left()).toEqual([]);
   });
+});
+
+test('no file is ever written over: macOS kills a program whose file was', async () => {
+  const folder = await temporaryFolder();
+  const [from, to] = ['node', 'copy'].map((name) => path.join(folder, name)) as [string, string];
+  await writeFile(from, 'new');
+  await writeFile(to, 'runs');
+  const copying = executeRecipe([{ id: 'copy', kind: 'copy', from, to, mode: 0o700 }], { run: runCommand, env: {} });
+  await expect(copying).rejects.toThrow('EEXIST');
+  expect(await readFile(to, 'utf8')).toBe('runs');
 });
 
 describe('copies of other versions', () => {

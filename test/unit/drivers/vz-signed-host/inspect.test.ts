@@ -50,6 +50,9 @@ test.each([
   ['signed-plist', (host: SignedHost) => writeFile(path.join(host.directory, 'entitlements.plist'), ''), {}],
   ['signed-self-test', nothing, { kills: ['plain'] }],
   ['signed-self-test', nothing, { entitled: false }],
+  ['signed-signature', nothing, { verifyFails: 'invalid signature' }],
+  ['signed-entitlement', nothing, { displayFails: 'code object is not signed at all' }],
+  ['signed-entitlement', nothing, { withheld: 'com.apple.security.virtualization' }],
   ['signed-entitlement', nothing, { surplus: '<key>com.apple.vm.networking</key><true/>' }],
 ] as const)('%s shows what is wrong, why, and the way out', async (id, damage, quirks) => {
   const found = (await inspected('official', damage, quirks)).find((one) => one.id === id);

@@ -39,8 +39,13 @@ export interface Quirks {
   readonly protocol?: number;
   /** stderr of dyld, which then aborts the process. */
   readonly dyld?: string;
+  /** stderr of a `codesign --verify`, or of a `codesign --display`, that fails. */
+  readonly verifyFails?: string;
+  readonly displayFails?: string;
   /** Added to what codesign reads back. */
   readonly surplus?: string;
+  /** Key that codesign does not read back. */
+  readonly withheld?: string;
 }
 
 export const ended = (over: Partial<CommandResult> = {}): CommandResult => ({
@@ -73,15 +78,18 @@ async function codesign(words: readonly string[], quirks: Quirks): Promise<Comma
       if (quirks.signFails !== undefined) return ended({ exitCode: 1, stderr: quirks.signFails });
       return await sign(words, file);
     case '--verify': {
+      if (quirks.verifyFails !== undefined) return ended({ exitCode: 1, stderr: quirks.verifyFails });
       const found = await signatureOf(file);
       return found === null
         ? ended({ exitCode: 1, stderr: `${file}: a sealed resource is missing or invalid` })
         : ended();
     }
     case '--display': {
+      if (quirks.displayFails !== undefined) return ended({ exitCode: 1, stderr: quirks.displayFails });
       const found = await signatureOf(file);
       if (found === null) return ended({ exitCode: 1, stderr: `${file}: code object is not signed at all` });
-      return ended({ stdout: found.entitlements + (quirks.surplus ?? '') });
+      const { surplus = '', withheld = '' } = quirks;
+      return ended({ stdout: found.entitlements.replace(`<key>${withheld}</key>`, '<key>another</key>') + surplus });
     }
     default:
       throw new Error(`The stand-in does not know codesign ${words.join(' ')}`);
