@@ -25,6 +25,7 @@ enum {
   SYS_readlinkat = 78,
   SYS_fstat = 80,
   SYS_fsync = 82,
+  SYS_utimensat = 88,
   SYS_exit_group = 94,
   SYS_prctl = 167,
   SYS_getpid = 172,
@@ -34,6 +35,7 @@ enum {
   SYS_wait4 = 260,
   SYS_memfd_create = 279,
   SYS_execveat = 281,
+  SYS_statx = 291,
   SYS_openat2 = 437,
 };
 
@@ -83,9 +85,11 @@ enum {
   SYS_openat = 257,
   SYS_unlinkat = 263,
   SYS_readlinkat = 267,
+  SYS_utimensat = 280,
   SYS_renameat2 = 316,
   SYS_memfd_create = 319,
   SYS_execveat = 322,
+  SYS_statx = 332,
   SYS_openat2 = 437,
 };
 

@@ -99,7 +99,10 @@ static int run_and_remove(const struct process *self, struct text at_end) {
 }
 
 int start(const struct process *self) {
-  if (self->argc > 0 && is_text(text_of(self->argv[0]), SCRATCH_COMMAND)) return remove_scratch(self);
+  if (self->argc > 0 && is_text(text_of(self->argv[0]), SCRATCH_COMMAND)) {
+    remove_scratch(self->argc, self->argv);
+    return 0;
+  }
   const char *bundle = bundle_of(self);
   struct text at_end = {hook, 0};
   if (bundle != NULL) at_end = adapt(bundle, runs_to_end(self));

@@ -5,7 +5,14 @@
 #include "json.h"
 #include "writer.h"
 
-enum { MAX_PATH_BYTES = 4096, MAX_PASSWD_BYTES = 256 * 1024, ENTRIES_BYTES = 32 * 1024, MAX_PASSES = 8 };
+enum {
+  MAX_PATH_BYTES = 4096,
+  MAX_PASSWD_BYTES = 256 * 1024,
+  ENTRIES_BYTES = 32 * 1024,
+  MAX_PASSES = 8,
+  /* Command, root, time, and the few folders of a line of the edits. */
+  MAX_ARGUMENTS = 16,
+};
 
 /* getdents64(2) */
 struct directory_entry {
@@ -15,6 +22,32 @@ struct directory_entry {
   uint8_t type;
   char name[];
 };
+
+/* include/uapi/linux/stat.h, statx(2) */
+struct moment {
+  int64_t seconds;
+  uint32_t nanoseconds;
+  int32_t padding;
+};
+struct extended_status {
+  uint32_t mask;
+  uint8_t of_no_interest[60];
+  struct moment accessed;
+  struct moment born;
+  struct moment changed;
+  struct moment modified;
+  uint8_t rest[128];
+};
+_Static_assert(sizeof(struct extended_status) == 256, "statx(2) writes 256 bytes");
+enum { STATX_MTIME = 0x40, STATX_BTIME = 0x800, AT_SYMLINK_NOFOLLOW = 0x100 };
+/* utimensat(2) */
+enum { UTIME_OMIT = 0x3ffffffe };
+static const int64_t BILLION = 1000000000;
+/*
+ * A new folder and the change of the one that it is in are stamped one after the other, by a clock that goes on with each
+ * tick: 4 ms in Debian's kernels, at most 10 (CONFIG_HZ).
+ */
+static const int64_t TICK_NANOSECONDS = 10000000;
 
 /* Writes an absolute path without a slash at its end; "/" becomes nothing. Answers 0 when it is none or does not fit. */
 static int take_path(struct text path, char *home) {
@@ -71,28 +104,106 @@ static long link_target(const char *path, char *buffer, size_t size) {
   return syscall6(SYS_readlinkat, AT_FDCWD, (long)path, (long)buffer, (long)size, 0, 0);
 }
 
-/* Writes the folder and its parents below the home, as long as they are not there. Answers how many. */
-static int write_missing(struct writer *to, int root, const char *home, struct text below) {
-  char path[2 * MAX_PATH_BYTES];
+/* Answers 0 when one of the wanted times cannot be had, as from a file system that does not keep it. */
+static int times_of(int folder, const char *name, uint32_t wanted, struct extended_status *times) {
+  int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW;
+  return syscall6(SYS_statx, folder, (long)name, flags, wanted, (long)times, 0) == 0 && (times->mask & wanted) == wanted;
+}
+
+static int64_t nanoseconds_between(struct moment from, struct moment to) {
+  return (to.seconds - from.seconds) * BILLION + to.nanoseconds - from.nanoseconds;
+}
+
+static void set_modified(int folder, struct moment time) {
+  /* struct timespec of both architectures */
+  int64_t times[] = {0, UTIME_OMIT, time.seconds, time.nanoseconds};
+  syscall6(SYS_utimensat, folder, 0, (long)times, 0, 0, 0);
+}
+
+static void write_digits(struct writer *to, uint64_t number) {
+  char digits[20];
+  size_t at = sizeof digits;
+  do {
+    at -= 1;
+    digits[at] = (char)('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  write_text(to, (struct text){digits + at, sizeof digits - at});
+}
+
+/* As `@<seconds> <nanoseconds>`; the time of a folder that is not there is `-`. */
+static void write_time(struct writer *to, int root, const char *path) {
+  struct extended_status times;
+  int folder = open_in_root(root, path);
+  int known = folder >= 0 && times_of(folder, "", STATX_MTIME, &times) && times.modified.seconds >= 0;
+  if (folder >= 0) close_file(folder);
+  write_plain(to, known ? "\"@" : "\"-");
+  if (known) {
+    write_digits(to, (uint64_t)times.modified.seconds);
+    write_plain(to, " ");
+    write_digits(to, times.modified.nanoseconds);
+  }
+  write_plain(to, "\"");
+}
+
+static int64_t read_digits(struct text digits) {
+  int64_t number = 0;
+  for (size_t i = 0; i < digits.length; i += 1) number = number * 10 + (digits.at[i] - '0');
+  return number;
+}
+
+/* What write_time wrote; answers 0 when that is no time. */
+static int read_time(struct text text, struct moment *time) {
+  if (!begins_with(text, "@")) return 0;
+  text = (struct text){text.at + 1, text.length - 1};
+  time->seconds = read_digits(take_until(&text, ' '));
+  time->nanoseconds = (uint32_t)read_digits(text);
+  return 1;
+}
+
+/* A folder's path below the home; empty when it is too long. `path` has room for twice MAX_PATH_BYTES. */
+static size_t join_home(char *path, const char *home, struct text below) {
   size_t home_length = length_of(home);
   size_t length = home_length + 1 + below.length;
-  int count = 0;
-  if (length >= sizeof path) return 0;
+  if (length >= 2 * MAX_PATH_BYTES) return 0;
   memcpy(path, home, home_length);
   path[home_length] = '/';
   memcpy(path + home_length + 1, below.at, below.length);
-  while (length > home_length) {
-    path[length] = '\0';
+  path[length] = '\0';
+  return length;
+}
+
+/* Cuts a path to that of the folder which it is in. */
+static size_t cut_name(char *path, size_t length) {
+  while (length > 0 && path[length - 1] != '/') length -= 1;
+  length -= length > 0;
+  path[length] = '\0';
+  return length;
+}
+
+/* Writes the arguments of the hook for one folder and its parents, as far as they are not there. Answers how many. */
+static int write_missing(struct writer *to, int root, const char *home, struct text below) {
+  static char path[2 * MAX_PATH_BYTES];
+  size_t length = join_home(path, home, below);
+  size_t count = 0;
+  size_t missing[MAX_ARGUMENTS];
+  while (length > length_of(home) && count < MAX_ARGUMENTS - 3) {
     int folder = open_in_root(root, path);
     if (folder >= 0) close_file(folder);
     if (folder != -ENOENT) break;
-    write_plain(to, ",");
-    write_quoted(to, (struct text){path, length});
+    missing[count] = length;
     count += 1;
-    while (length > home_length && path[length - 1] != '/') length -= 1;
-    length -= 1;
+    length = cut_name(path, length);
   }
-  return count;
+  if (count == 0) return 0;
+  write_plain(to, ",");
+  write_time(to, root, length == 0 ? "/" : path);
+  join_home(path, home, below);
+  for (size_t i = 0; i < count; i += 1) {
+    write_plain(to, ",");
+    write_quoted(to, (struct text){path, missing[i]});
+  }
+  return 1;
 }
 
 size_t write_scratch_hook(int bundle, struct text config, struct text edits, char *buffer, size_t size) {
@@ -101,14 +212,11 @@ size_t write_scratch_hook(int bundle, struct text config, struct text edits, cha
   static char home[MAX_PATH_BYTES];
   char root_link[32] = "/proc/self/fd/";
   struct writer to = {buffer, size, 0};
-  int count = 0;
+  int found = 0;
   int root = open_root(bundle, config);
   if (root < 0) return 0;
   struct writer number = {root_link + length_of(root_link), 12, 0};
-  for (int unit = 1000000000; unit > 0; unit /= 10) {
-    char digit = (char)('0' + root / unit % 10);
-    if (root >= unit || unit == 1) write_text(&number, (struct text){&digit, 1});
-  }
+  write_digits(&number, (uint64_t)root);
   *number.at = '\0';
   long own_length = link_target("/proc/self/exe", own_path, sizeof own_path);
   long root_length = link_target(root_link, root_path, sizeof root_path);
@@ -118,14 +226,15 @@ size_t write_scratch_hook(int bundle, struct text config, struct text edits, cha
     write_quoted(&to, (struct text){own_path, (size_t)own_length});
     write_plain(&to, ",\"args\":[\"" SCRATCH_COMMAND "\",");
     write_quoted(&to, (struct text){root_path, (size_t)root_length});
-    while (edits.length > 0) {
+    /* One folder: nothing that translates leaves two. */
+    while (!found && edits.length > 0) {
       struct text line = take_until(&edits, '\n');
-      if (is_text(take_until(&line, ' '), "scratch")) count += write_missing(&to, root, home, line);
+      if (is_text(take_until(&line, ' '), "scratch")) found = write_missing(&to, root, home, line);
     }
     write_plain(&to, "]}");
   }
   close_file(root);
-  return count == 0 || to.full ? 0 : size - to.left;
+  return !found || to.full ? 0 : size - to.left;
 }
 
 /* Removes files of a folder, and nothing below other folders. Answers how many. */
@@ -143,8 +252,11 @@ static int remove_files(int folder) {
   return removed;
 }
 
-/* A folder that became a link is left: what it leads to is not ours. */
-static void remove_folder(int root, char *path, int with_files) {
+/*
+ * A folder that became a link is left: what it leads to is not ours. `before` is the time of the folder that it is in, or
+ * NULL where that one is new as well.
+ */
+static void remove_folder(int root, char *path, int with_files, const struct moment *before) {
   char *name = path + length_of(path);
   while (name > path && name[-1] != '/') name -= 1;
   if (name == path) return;
@@ -158,29 +270,41 @@ static void remove_folder(int root, char *path, int with_files) {
     if (folder >= 0) close_file(folder);
     if (removed == 0) break;
   }
-  syscall6(SYS_unlinkat, parent, (long)name, AT_REMOVEDIR, 0, 0, 0);
+  struct extended_status own;
+  struct extended_status around;
+  int timed = times_of(parent, name, STATX_BTIME, &own) && times_of(parent, "", STATX_MTIME, &around);
+  int removed = syscall6(SYS_unlinkat, parent, (long)name, AT_REMOVEDIR, 0, 0, 0) == 0;
+  if (removed && timed) {
+    int64_t since = nanoseconds_between(own.born, around.modified);
+    int is_ours = before != NULL && since >= 0 && since <= TICK_NANOSECONDS;
+    set_modified(parent, is_ours ? *before : around.modified);
+  }
   close_file(parent);
 }
 
 void remove_scratch_of(struct text hook) {
-  static char path[2 * MAX_PATH_BYTES];
+  static char bytes[4 * MAX_PATH_BYTES];
+  char *argv[MAX_ARGUMENTS];
+  int argc = 0;
+  size_t used = 0;
   struct json_items args;
   struct text none;
   struct text argument;
-  int root = -1;
   if (!json_open(json_member(hook, "args"), '[', &args)) return;
-  for (int i = 0; json_next(&args, &none, &argument) && json_string(argument, path, sizeof path); i += 1) {
-    if (i == 1) root = open_file(path, O_RDONLY | O_DIRECTORY);
-    if (i >= 1 && root < 0) return;
-    if (i >= 2) remove_folder(root, path, i == 2);
+  while (argc < MAX_ARGUMENTS && json_next(&args, &none, &argument)) {
+    if (!json_string(argument, bytes + used, sizeof bytes - used)) return;
+    argv[argc] = bytes + used;
+    argc += 1;
+    used += length_of(bytes + used) + 1;
   }
-  if (root >= 0) close_file(root);
+  remove_scratch(argc, argv);
 }
 
-int remove_scratch(const struct process *self) {
-  int root = self->argc < 3 ? -1 : open_file(self->argv[1], O_RDONLY | O_DIRECTORY);
-  if (root < 0) return 0;
-  for (int i = 2; i < self->argc; i += 1) remove_folder(root, self->argv[i], i == 2);
+void remove_scratch(int argc, char *const *argv) {
+  int root = argc < 4 ? -1 : open_file(argv[1], O_RDONLY | O_DIRECTORY);
+  if (root < 0) return;
+  struct moment before;
+  int known = read_time(text_of(argv[2]), &before);
+  for (int i = 3; i < argc; i += 1) remove_folder(root, argv[i], i == 3, known && i == argc - 1 ? &before : NULL);
   close_file(root);
-  return 0;
 }

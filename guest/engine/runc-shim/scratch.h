@@ -4,6 +4,9 @@
  * the way of a `rm -rf ~/.cache`. So it is removed when the container has ended, while its root is there: by a hook where
  * runc does not wait for that, and by the shim itself where it does. BuildKit, which runs each step with `runc run
  * --keep`, unmounts the root before it deletes the container, so that a hook of the deletion would come too late.
+ *
+ * The folder that it was made in gets back the time that it had before, unless it was changed again since: else the layer
+ * would be another one with each build. The folder itself is in the layer: overlayfs has copied it up.
  */
 #ifndef ROSETTA_VM_SCRATCH_H
 #define ROSETTA_VM_SCRATCH_H
@@ -24,7 +27,10 @@ size_t write_scratch_hook(int bundle, struct text config, struct text edits, cha
 /* Does what a hook that write_scratch_hook wrote would do. */
 void remove_scratch_of(struct text hook);
 
-/* The hook: `rosetta-vm-scratch <root> <folder and, behind it, its parents>`. Answers the exit status. */
-int remove_scratch(const struct process *self);
+/*
+ * The hook: `rosetta-vm-scratch <root> <time> <folder and, behind it, its parents>`. The time is that of the folder which
+ * has the last of the parents in it: `@<seconds> <nanoseconds>`, or `-` where there was none.
+ */
+void remove_scratch(int argc, char *const *argv);
 
 #endif

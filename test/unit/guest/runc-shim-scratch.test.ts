@@ -1,6 +1,6 @@
 /** What the runc shim does about files that a translator leaves in a container's home, on real bundles. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { editsFile } from '../../../guest/engine/edits.ts';
@@ -42,7 +42,12 @@ describe('what the translator leaves in the home', () => {
     const { hooks, ...rest } = await readConfig();
     expect(rest).toEqual(withEnv('HOME=/root'));
     expect(hooks).toEqual({
-      poststop: [{ path: runc.shim, args: [command, rootfs, '/root/.cache/rosetta', '/root/.cache'] }],
+      poststop: [
+        {
+          path: runc.shim,
+          args: [command, rootfs, expect.stringMatching(/^@\d+ \d{1,9}$/), '/root/.cache/rosetta', '/root/.cache'],
+        },
+      ],
     });
   });
 
@@ -106,6 +111,8 @@ describe('what the translator leaves in the home', () => {
       await mkdir(at('step'));
       stepShim = await compileForHost('runc', at('step'), { EDITS_FILE: at('edits'), RUNC: at('runc-of-step') });
     }, 60_000);
+    /** A time of the image, ms. */
+    const EARLIER = 1_700_000_000_500;
     const leaveBySh = `mkdir -p ${home}/.cache/rosetta && echo x >${home}/.cache/rosetta/a.flu`;
 
     it.each([
@@ -118,6 +125,24 @@ describe('what the translator leaves in the home', () => {
       expect(spawnSync(stepShim, step, { stdio: 'ignore' }).status).toBe(status);
       expect(await readdir(home)).toEqual([]);
       expect(await readConfig()).toEqual(withEnv('HOME=/root'));
+    });
+
+    it.each([
+      ['back, where nothing else happened there', leaveBySh, EARLIER],
+      ['of what the program did there later', `${leaveBySh}; sleep 0.1; echo x >${home}/mine`, null],
+      ['that the program gave it', `${leaveBySh}; touch -d @1000 ${home}`, 1_000_000],
+    ])('and its folder has the time %s', async (_what, script, expected) => {
+      await mkdir(path.join(home, 'old'), { recursive: true });
+      await utimes(home, EARLIER / 1000, EARLIER / 1000);
+      const started = Date.now();
+      await startRunc(script);
+      await writeConfig(withEnv('HOME=/root'));
+      spawnSync(stepShim, step, { stdio: 'ignore' });
+      expect(await readdir(home)).not.toContain('.cache');
+      const { mtimeMs, ctimeMs } = await stat(home);
+      if (expected !== null) expect(mtimeMs).toBe(expected);
+      // The removal came after it.
+      else expect([mtimeMs > started - 1000, mtimeMs < ctimeMs]).toEqual([true, true]);
     });
 
     it('but by the hook when runc does not wait', async () => {
