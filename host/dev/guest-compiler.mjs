@@ -65,7 +65,7 @@ const COMPILERS = [
 
 /** How to get a compiler, for people. */
 export const COMPILER_FIX =
-  'Debian, Ubuntu: apt-get install gcc-aarch64-linux-gnu. Elsewhere: install clang and lld (on a Mac: brew install lld).';
+  'Install a compiler (Debian, Ubuntu: apt-get install gcc-aarch64-linux-gnu; elsewhere: clang and lld)';
 
 /** Program and options of a compiler for arm64 Linux; undefined when this host has none. */
 export function findCompiler() {

@@ -25,7 +25,7 @@ export async function packGuest(root) {
     throw new BuildError(
       `The package ${GUEST_PACKAGE} cannot be made.`,
       'There is no compiler for arm64 Linux on this host.',
-      COMPILER_FIX,
+      `${COMPILER_FIX}.`,
     );
   }
   const folder = path.join(root, OUTPUT, 'package');
@@ -113,6 +113,6 @@ function unfit(version, why) {
   return new BuildError(
     `The installed package ${GUEST_PACKAGE} cannot be used.`,
     why,
-    `Install a compiler (${COMPILER_FIX}) Or install the package anew: ${installCommand(version)}`,
+    `${COMPILER_FIX}, or the package anew: ${installCommand(version)}`,
   );
 }

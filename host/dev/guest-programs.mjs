@@ -39,6 +39,6 @@ async function nothingServes(root) {
   return new BuildError(
     'The guest’s C programs cannot be built.',
     'There is no compiler for arm64 Linux on this host, nor the package that has them ready.',
-    `Install a compiler (${COMPILER_FIX}) Or install the package: ${installCommand(version)}`,
+    `${COMPILER_FIX}, or the package: ${installCommand(version)}`,
   );
 }
