@@ -42,16 +42,16 @@ export async function ensureSignedHost(request: EnsureRequest): Promise<SignedHo
     what: 'The signed copy of Node.js',
   });
   try {
-    const key = hostKey(facts);
-    const directory = path.join(hosts, key);
+    const directory = path.join(hosts, hostKey(facts));
     const there = await isComplete(directory);
     if (!there || again) {
       await stage(onProgress, 'host.sign', 'Signing a copy of Node.js for virtual machines', () =>
         make(request, directory),
       );
     }
+    // Before what nobody holds is removed.
     const lease = await takeLease(directory);
-    await collectGarbage(hosts, key);
+    await collectGarbage(hosts);
     return { directory, lease, ...partsOf(directory) };
   } finally {
     await held.release();

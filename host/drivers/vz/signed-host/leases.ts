@@ -38,12 +38,12 @@ export async function isUsed(directory: string): Promise<boolean> {
   return held.includes(true);
 }
 
-/** Removes what is not `current` and not in use, and what a crash left. Other files in the folder are left alone. */
-export async function collectGarbage(hosts: string, current: string): Promise<void> {
+/** Removes copies that nobody holds a lease of, and what a crash left. Other files in the folder are left alone. */
+export async function collectGarbage(hosts: string): Promise<void> {
   for (const name of await readdir(hosts)) {
     const directory = path.join(hosts, name);
     if (TEMPORARY.test(name)) await rm(directory, { recursive: true, force: true });
-    else if (KEY.test(name) && name !== current && !(await isUsed(directory))) await removeCopy(directory);
+    else if (KEY.test(name) && !(await isUsed(directory))) await removeCopy(directory);
   }
 }
 
