@@ -2,7 +2,7 @@
  * What is looked at before the framework is asked. It answers some of these mistakes with an exception or with a code
  * that does not say which file is meant.
  */
-import { lstat, open, writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { RosettaVmError } from '../../errors.ts';
 import type { MachinePlan } from '../../plan/plan.ts';
 import { checkPlanFiles } from '../plan-files.ts';
@@ -12,15 +12,11 @@ import { asEarlyRefusal } from './early-refusal.ts';
 const IMAGE_MAGIC = Buffer.from('ARM\x64', 'latin1');
 const IMAGE_MAGIC_OFFSET = 56;
 
-/**
- * Throws what {@link checkPlanFiles} throws, `E_INVALID` for a kernel that VZLinuxBootLoader cannot start, or
- * `E_NOT_FOUND` for the socket of a network block device.
- */
+/** Throws what {@link checkPlanFiles} throws, or `E_INVALID` for a kernel that VZLinuxBootLoader cannot start. */
 export async function preflight(plan: MachinePlan): Promise<void> {
   try {
     await checkPlanFiles(plan);
     await checkKernel(plan.boot.kernel);
-    for (const { attachment } of plan.disks) if (attachment.kind === 'nbd') await checkNbdSocket(attachment.url);
   } catch (error) {
     throw asEarlyRefusal(error);
   }
@@ -44,19 +40,5 @@ async function checkKernel(path: string): Promise<void> {
     why: 'Virtualization.framework starts nothing else: no compressed kernel, and none of another architecture.',
     fix: 'Build the image again with `rosetta-vm image build`.',
     facts: { path },
-  });
-}
-
-/** Only whether it is there: a connection would end a `qemu-nbd`, which serves its first client and then ends. */
-async function checkNbdSocket(url: string): Promise<void> {
-  const path = new URL(url).searchParams.get('socket');
-  if (path === null) return;
-  const file = await lstat(path).catch(() => null);
-  if (file?.isSocket()) return;
-  throw new RosettaVmError('E_NOT_FOUND', {
-    what: `The server of a network block device is missing: ${url}`,
-    why: file === null ? `There is no socket ${path}.` : `${path} is no socket.`,
-    fix: 'Start the NBD server, then start the machine again.',
-    facts: { url, path },
   });
 }
