@@ -61,6 +61,14 @@ test.each([
   expect(found?.fix).toContain('doctor --fix');
 });
 
+test.each([
+  ['signed-signature', { verifyFails: 'invalid signature' }],
+  ['signed-entitlement', { displayFails: 'code object is not signed at all' }],
+] as const)('%s has codesign’s own words', async (id, quirks) => {
+  const found = (await inspected('official', nothing, quirks)).find((one) => one.id === id);
+  expect(found?.why).toBe(Object.values(quirks)[0]);
+});
+
 test('a library that Homebrew removed is seen', async () => {
   const folder = await temporaryFolder();
   const { facts, hosts } = await standInNode(folder, 'homebrew');
