@@ -155,7 +155,7 @@ function dataAttachment(given: string | undefined, { directory }: MachineFacts):
   return isNbdUrl(given) ? { kind: 'nbd', url: given } : { kind: 'block', path: given };
 }
 
-/** Throws `E_INVALID` for USB: the configurations of Debian's cloud kernels, 6.12 and 6.1, have CONFIG_USB unset. */
+/** Throws `E_INVALID` for USB: CONFIG_USB_SUPPORT is not set in Debian’s cloud kernels (read in 6.12.117 and 6.1.176). */
 function dataBus({ disk }: MachineSpec, host: HostFacts): 'nvme' | 'virtio' {
   if (disk.bus !== 'usb') return disk.bus === 'auto' ? systemBus(host) : disk.bus;
   throw new RosettaVmError('E_INVALID', {
