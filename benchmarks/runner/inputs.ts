@@ -44,9 +44,14 @@ async function bringExample(example: string, to: string, options: InputOptions):
   }
 }
 
-/** What a build in the checkout has left (examples/wordtally/.gitignore): it would save the work that is measured. */
-const isBuilt = (name: string): boolean =>
-  /\.o$/.test(name) || ['config.h', 'config.mk', 'config.log', 'wordtally', 'unit-test'].includes(path.basename(name));
+/** What work in the checkout has left (the examples' .gitignore): it would save what is measured. */
+const BUILT: ReadonlySet<string> = new Set([
+  ...['config.h', 'config.mk', 'config.log', 'wordtally', 'unit-test'],
+  ...['node_modules', 'package-lock.json', 'vendor'],
+]);
+
+/** Whether a file or folder of an example is made by its own build. */
+export const isBuilt = (name: string): boolean => name.endsWith('.o') || BUILT.has(path.basename(name));
 
 async function bringSource(name: string, to: string, options: InputOptions): Promise<void> {
   const file = await fetchSource(name, options);
