@@ -40,7 +40,7 @@ export const KERNELS: Readonly<Record<KernelSeries, KernelRecipe>> = {
     version: [6, 1],
     pageBytes: 4096,
     suite: 'bookworm',
-    modules: [PCI, 'drivers/virtio/virtio_balloon', CONSOLE, SHARES],
+    modules: [PCI, CONSOLE, SHARES],
     bootModules: [PCI, CONSOLE, DISK, SHARES],
   },
 };

@@ -126,6 +126,7 @@ export const MODULES: readonly string[] = [
   'drivers/net/veth',
   'drivers/net/virtio_net',
   'drivers/net/vxlan/',
+  'drivers/virtio/virtio_balloon',
   'fs/binfmt_misc',
   'fs/overlayfs/',
   'net/8021q/',

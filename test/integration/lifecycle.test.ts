@@ -88,6 +88,20 @@ describe.sequential('a machine', () => {
     expect(host?.memoryBytes).toBeLessThan(90_000_000);
   });
 
+  test('memory that the guest has no use for any more goes back to the host', async () => {
+    const residentMiB = async (): Promise<number> => {
+      const status = await readFile(`/proc/${await pidOf(/ -name /)}/status`, 'utf8');
+      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+    };
+    const before = await residentMiB();
+    const inGuest = async (script: string) => await runInGuest(await machines.agent(NAME), ['sh', '-c', script]);
+    await inGuest('head -c 314572800 /dev/zero > /tmp/large');
+    expect(await residentMiB()).toBeGreaterThan(before + 200);
+    await inGuest('rm /tmp/large');
+    // The guest's kernel reports what has been free for two seconds (mm/page_reporting.c).
+    await expect.poll(residentMiB, { timeout: 30_000 }).toBeLessThan(before + 100);
+  });
+
   test('`up` on a running machine is quick and says that new settings wait', async () => {
     const { status, stderr } = await rosettaVm(['up', NAME, '--memory', '2GiB']);
     expect(status).toBe(0);
