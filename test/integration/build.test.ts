@@ -222,4 +222,62 @@ describe('x86_64 steps', () => {
     await expect.poll(leftovers, { timeout: 30_000 }).toBe('');
     expect((await agent.denyList()).rows).toEqual([]);
   });
+
+  test('whose program its translator cannot run get the next translator, and from then on at once', async () => {
+    const agent = await sharedAgent();
+    const folder = await context({ Dockerfile: `FROM ${AMD64_BASE}\nCOPY picky /opt/picky\nRUN ["/opt/picky"]` });
+    await compilePicky(folder);
+    onTestFinished(async () => void (await agent.denyRemove({ program: '/opt/picky' }).catch(() => {})));
+    const first = await build(['--no-cache', folder]);
+    expect(first.status, first.stderr).toBe(0);
+    // What the program printed: the translator's own brand.
+    expect(first.stderr, first.stderr).toMatch(/Box64 v\S+ on arm64/);
+    const told = [
+      /failed as if its translator did \(exit status 132\)\. Trying once more without the translation cache\./,
+      /failed as if its translator did \(exit status 132\)\. Trying once more with qemu instead\./,
+      /It succeeded with qemu instead\. \/opt\/picky is kept from box64 from now on/,
+    ];
+    const places = told.map((words) => first.stderr.search(words));
+    expect(
+      places.every((place, i) => place > (places[i - 1] ?? -1)),
+      first.stderr,
+    ).toBe(true);
+    expect((await agent.health()).translator.active?.name).toBe('box64');
+    expect((await agent.health()).cache.state).toBe('on');
+
+    const listed = await rosettaVm(['cache', 'deny', 'list', sharedMachine()]);
+    expect(listed.stdout).toMatch(/\/opt\/picky.*box64/);
+    const denied = async (): Promise<number> =>
+      (await agent.execCounts()).translators.find(({ name }) => name === 'qemu')?.reasons.deny ?? Number.NaN;
+    const before = await denied();
+    const next = await build(['--no-cache', folder]);
+    expect(next.status, next.stderr).toBe(0);
+    expect(next.stderr).not.toMatch(/Box64|Trying once more/);
+    expect((await denied()) - before).toBe(1);
+  });
 });
+
+/** A program that does not bear to be run by box64: it dies by SIGILL, with the cache and without it. */
+async function compilePicky(folder: string): Promise<void> {
+  const source = path.join(folder, 'picky.c');
+  await writeFile(
+    source,
+    `#include <cpuid.h>
+    #include <stdio.h>
+    #include <string.h>
+    int main(void) {
+      unsigned words[13] = {0};
+      for (unsigned i = 0; i < 3; i += 1) {
+        unsigned *at = words + 4 * i;
+        __get_cpuid(0x80000002 + i, at, at + 1, at + 2, at + 3);
+      }
+      puts((char *)words);
+      fflush(stdout);
+      if (strstr((char *)words, "Box64") != NULL) __asm__("ud2");
+      return 0;
+    }`,
+  );
+  // On arm64 that is a cross compiler.
+  const compiler = process.arch === 'x64' ? 'gcc' : 'x86_64-linux-gnu-gcc';
+  execFileSync(compiler, ['-O1', '-o', path.join(folder, 'picky'), source]);
+}

@@ -9,6 +9,8 @@ const FILLED = 'test/containers:filled';
 const ARM64 = 'test/containers:busybox';
 /** Where the agent puts the shim, first on dockerd's PATH (guest/engine/daemon.ts). */
 const SHIM = '/run/rosetta-vm/engine/bin/runc';
+/** What it gives to containers, written by the agent. */
+const EDITS = '/run/rosetta-vm/engine/edits';
 /** Fills a container's standard output with what translated it and whether the cache is in reach. */
 const PROBE = 'uname -m; test -w /dev/rvm-cache && echo cache; test -w /dev/rvm/table || echo guarded';
 
@@ -44,8 +46,9 @@ async function withoutShim<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /** Layers and configuration of an image of one step, whose times are fixed. */
-async function builtImage(tag: string): Promise<string> {
-  const dockerfile = `FROM ${FILLED}\nRUN mkdir /made && cp /bin/true /made/true && touch -d @0 /made/true /made\n`;
+async function builtImage(tag: string, more = 'true'): Promise<string> {
+  const script = `mkdir /made && cp /bin/true /made/true && touch -d @0 /made/true /made && ${more}`;
+  const dockerfile = `FROM ${FILLED}\nRUN ${script}\n`;
   const argv = ['docker', 'build', '--no-cache', '--platform', 'linux/amd64', '--network', 'none', '-t', tag, '-'];
   const built = await runInGuest(agent, argv, { input: dockerfile });
   expect(built.exit, built.stderr).toMatchObject({ code: 0 });
@@ -53,18 +56,44 @@ async function builtImage(tag: string): Promise<string> {
 }
 
 describe('an image', () => {
-  it('has the same layers and configuration, whether the shim was there or not', async () => {
+  beforeAll(async () => {
     // BuildKit mounts these two in every step. Where they are missing it makes and removes them, and the time of /etc
     // gets into the layer: two builds then differ, shim or not.
-    await guest(`cd $(mktemp -d) && mkdir etc && touch etc/hosts etc/resolv.conf &&
-      printf 'FROM ${AMD64}\\nCOPY etc /etc/\\n' > Dockerfile &&
+    await guest(`cd $(mktemp -d) && mkdir -p etc home/me && touch etc/hosts etc/resolv.conf &&
+      printf 'FROM ${AMD64}\\nCOPY etc /etc/\\nCOPY home /home/\\nENV HOME=/home/me\\n' > Dockerfile &&
       docker build --platform linux/amd64 -t ${FILLED} .`);
+  }, 120_000);
+
+  it('has the same layers and configuration, whether the shim was there or not', async () => {
     const withIt = await builtImage('test/containers:with');
     expect(await builtImage('test/containers:again')).toBe(withIt);
     expect(await withoutShim(() => builtImage('test/containers:without'))).toBe(withIt);
     expect(withIt).not.toMatch(/rvm|BOX64/);
   });
+
+  it('has nothing of what the translator left in the home, as Rosetta does, and is the same each time', async () => {
+    await builtImage('test/containers:clean');
+    const clean = await layerOf('test/containers:clean');
+    await guest(`cp ${EDITS} ${EDITS}.before && echo 'scratch .cache/rosetta' >> ${EDITS}`);
+    try {
+      const leave = 'mkdir -p ~/.cache/rosetta && echo x > ~/.cache/rosetta/x';
+      const image = await builtImage('test/containers:removed', leave);
+      // overlayfs copied the home up when something was made in it, so Docker has it in the layer; it is as it was.
+      const homes = ['home/', 'home/me/'];
+      expect(await layerOf('test/containers:removed')).toEqual([...homes, ...clean].sort());
+      expect(await builtImage('test/containers:removed-again', leave)).toBe(image);
+    } finally {
+      await guest(`mv ${EDITS}.before ${EDITS}`);
+    }
+  });
 });
+
+/** Names in an image's last layer, sorted. */
+async function layerOf(tag: string): Promise<string[]> {
+  const names = await guest(`cd $(mktemp -d) && docker save ${tag} | tar -x &&
+    tar -tf $(node -p 'JSON.parse(fs.readFileSync("manifest.json"))[0].Layers.at(-1)'); rm -rf "$PWD"`);
+  return names.trim().split('\n').sort();
+}
 
 describe('a container of x86_64 programs has translator and cache', () => {
   it.each([

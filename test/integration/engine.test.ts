@@ -240,10 +240,10 @@ describe.sequential('docker on the host', () => {
     server.close();
   });
 
-  test('saves a large image through bounded memory', async () => {
+  test('saves a large image through bounded memory', { timeout: 180_000 + SAVED_MIB * 1_000 }, async () => {
     const bytes = SAVED_MIB * MIB;
     await guest(
-      `head -c ${bytes} /dev/urandom > /tmp/blob && tar -c -C /tmp blob | docker import - large && rm /tmp/blob`,
+      `head -c ${bytes} /dev/urandom > /data/blob && tar -c -C /data blob | docker import - large && rm /data/blob`,
     );
     const inside = await guest(
       `start=$(date +%s%N); docker save large | wc -c; echo $(( ($(date +%s%N) - start) / 1000000 ))`,
