@@ -48,6 +48,7 @@ const TEST_PROGRAMS = {
   procps: 'ps',
   python3: 'python3',
   'qemu-user': 'qemu-x86_64',
+  'qemu-utils': 'qemu-nbd',
   socat: 'socat',
   'util-linux': 'flock',
 };
