@@ -118,7 +118,7 @@ describe('a session', () => {
     onTestFinished(() => held?.release());
     const outcome = await run(LATENCY, home);
     expect(outcome.status).toBe(4);
-    expect(parts(outcome).what).toBe('Another session measures in the machine default.');
+    expect(parts(outcome).what).toBe('Another process measures in the machine default.');
   });
 
   test('calibrate keeps the noise floor of this machine', async () => {
