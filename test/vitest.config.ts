@@ -1,6 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
-/** Unit tests need no VM. Integration tests boot real VMs, one file after the other, on two cores. */
+/**
+ * Unit tests whose subject is a program: they compile C, check the addon with clang, look at a page in a browser, or start
+ * the command line again and again. They need no VM either, but minutes, so `npm run test:unit` leaves them out.
+ */
+const PROGRAMS = [
+  'test/unit/benchmarks/bench/*.test.ts',
+  'test/unit/benchmarks/report/page.test.ts',
+  'test/unit/cli/*.test.ts',
+  'test/unit/guest/{engine,exec,package,rosetta,router,runc-shim,runc-shim-scratch}.test.ts',
+  'test/unit/images/{build,download}.test.ts',
+  'test/unit/mac-check/command-line.test.ts',
+  'test/unit/native/*.test.ts',
+];
+
+/** Integration tests boot real VMs, one file after the other, on two cores. */
 export default defineConfig({
   test: {
     projects: [
@@ -9,6 +23,15 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
+          exclude: PROGRAMS,
+          testTimeout: 20_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'programs',
+          include: PROGRAMS,
           testTimeout: 20_000,
         },
       },

@@ -35,6 +35,7 @@ export const tasks = {
     return await run(root, process.execPath, [path.join(root, 'dist/rosetta-vm.js'), 'agent-restart', ...rest]);
   },
   'test:unit': (root, rest) => vitest(root, ['--project', 'unit', ...rest]),
+  'test:programs': (root, rest) => vitest(root, ['--project', 'programs', ...rest]),
   test: async (root, rest) => {
     const { testAll } = await import('./test-all.mjs');
     return await testAll(root, rest);

@@ -10,8 +10,8 @@ import { tasks, vitest } from './tasks.mjs';
 const NEEDS_A_MAC = ['the Virtualization.framework driver', 'Rosetta itself (its logic is tested with a stand-in)'];
 
 /**
- * Types and formatting first (they fail fastest), then the unit tests, then real virtual machines. Every step runs
- * even when an earlier one failed. Arguments go to vitest.
+ * Types and formatting first (they fail fastest), then the unit tests, real programs, and real virtual machines. Every step
+ * runs even when an earlier one failed. Arguments go to vitest.
  */
 export async function testAll(root, rest) {
   await buildAll(root, { install: true });
@@ -28,6 +28,7 @@ export async function testAll(root, rest) {
   await check('types', () => tasks.check(root));
   await check('format and lint', () => tasks.lint(root, []));
   await suite(root, 'unit', rest, count);
+  await suite(root, 'programs', rest, count);
   await suite(root, 'integration', rest, count);
   process.stdout.write(`${NEEDS_A_MAC.length} things cannot run here, they need a Mac: ${NEEDS_A_MAC.join('; ')}.\n`);
   process.stdout.write(`${count.passed} passed, ${count.failed} failed\n`);
@@ -87,6 +88,8 @@ async function suite(root, project, rest, count) {
     '--reporter=default',
     '--reporter=json',
     `--outputFile.json=${report}`,
+    // Of what somebody names, one project may have none.
+    ...(rest.length > 0 ? ['--passWithNoTests'] : []),
     ...rest,
   ]);
   try {
