@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { packageFile } from '../../host/package-root.ts';
-import { rosettaVm, runInGuest, sharedAgent, sharedMachine } from './support.ts';
+import { compileAmd64, rosettaVm, runInGuest, sharedAgent, sharedMachine } from './support.ts';
 
 /** An amd64 image of Debian packages, for steps that need a translator. */
 const AMD64_BASE = 'rvm-test-build:1';
@@ -259,9 +259,8 @@ describe('x86_64 steps', () => {
 
 /** A program that does not bear to be run by box64: it dies by SIGILL, with the cache and without it. */
 async function compilePicky(folder: string): Promise<void> {
-  const source = path.join(folder, 'picky.c');
-  await writeFile(
-    source,
+  await compileAmd64(
+    path.join(folder, 'picky'),
     `#include <cpuid.h>
     #include <stdio.h>
     #include <string.h>
@@ -277,7 +276,4 @@ async function compilePicky(folder: string): Promise<void> {
       return 0;
     }`,
   );
-  // On arm64 that is a cross compiler.
-  const compiler = process.arch === 'x64' ? 'gcc' : 'x86_64-linux-gnu-gcc';
-  execFileSync(compiler, ['-O1', '-o', path.join(folder, 'picky'), source]);
 }

@@ -1,14 +1,16 @@
 /** A machine's whole life, and every way in which it can be cut short. One machine, `life`, in one order of events. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { machineFolder } from '../../host/machine/record.ts';
 import { packageFile } from '../../host/package-root.ts';
 import { runtimeDirectory, statePaths } from '../../host/paths.ts';
 import { parseSpec } from '../../host/spec/spec.ts';
-import { machines, rosettaVm, runInGuest } from './support.ts';
+import { compileAmd64, machines, rosettaVm, runInGuest } from './support.ts';
 
 const NAME = 'life';
 const SIZES = ['--memory', '1GiB', '--disk', '2GiB', '--cpus', '2'];
@@ -34,6 +36,20 @@ async function note(text: string): Promise<void> {
 
 async function notes(): Promise<string> {
   return (await runInGuest(await machines.agent(NAME), ['cat', '/data/notes'])).stdout;
+}
+
+/** Puts an x86_64 program that needs glibc into the guest, where box64 has that, and runs it. */
+async function runAmd64(): Promise<void> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'rvm-life-'));
+  try {
+    const program = path.join(directory, 'program');
+    await compileAmd64(program, 'int main(void) { return 0; }');
+    const put = 'cat > /tmp/program && chmod +x /tmp/program && /tmp/program';
+    const ran = await runInGuest(await machines.agent(NAME), ['sh', '-c', put], { input: await readFile(program) });
+    expect(ran).toMatchObject({ stderr: '', exit: { code: 0 } });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
 }
 
 beforeAll(async () => {
@@ -149,6 +165,7 @@ describe.sequential('a machine', () => {
   });
 
   test('`down` stops it through the guest, which says so, and a second `down` is no error', async () => {
+    await runAmd64();
     expect(await rosettaVm(['down', NAME])).toMatchObject({ status: 0 });
     expect(await processesOfMachine()).toEqual([]);
     expect(await machines.status(NAME)).toMatchObject({ state: 'stopped', reason: '' });

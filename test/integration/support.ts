@@ -1,6 +1,8 @@
 /** Tools of the integration tests. */
 import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { inject } from 'vitest';
 import { ensureGuestTree } from '../../benchmarks/guest-tree.ts';
 import type { ExecRequest, ExitStatus } from '../../guest/protocol.ts';
@@ -67,4 +69,12 @@ export function amd64Tree(agent: AgentClient): Promise<string> {
     signal: AbortSignal.timeout(300_000),
     onProgress: ignoreProgress,
   });
+}
+
+/** Compiles C for x86_64 Linux into `file`, linked against glibc; on arm64 that takes a cross compiler. */
+export async function compileAmd64(file: string, text: string): Promise<void> {
+  const source = `${file}.c`;
+  await writeFile(source, text);
+  const compiler = process.arch === 'x64' ? 'gcc' : 'x86_64-linux-gnu-gcc';
+  await promisify(execFile)(compiler, ['-O1', '-o', file, source]);
 }
