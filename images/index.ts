@@ -4,5 +4,6 @@ export { type BaseRoot, type BaseRootOptions, buildBaseRoot } from './base-root.
 export { type BuildImageOptions, buildImage } from './build.ts';
 export { ensureHostTool, findHostTool, type HostTool, type HostToolOptions } from './host-tool.ts';
 export type { ImageRecord, ImageStore } from './image.ts';
+export { isOfThisVersion } from './recipe.ts';
 export { deleteImage, findImage, listImages } from './store.ts';
 export { verifyImage } from './verify.ts';

@@ -1,18 +1,14 @@
 /** Which packages an image takes, and so which image it will be: known before any of them is downloaded. */
-import { imageData } from './data.ts';
 import { type ArchiveOptions, openArchive, type Suite } from './debian/archive.ts';
 import { dependencyClosure } from './debian/closure.ts';
 import { type DownloadOptions, download, type Wanted } from './debian/download.ts';
 import type { DebianPackage } from './debian/packages.ts';
 import { KERNELS, type KernelSeries } from './kernels.ts';
-import { digestOf, type ImageInputs, imageId, type ManifestPackage, manifestPackage, type Part } from './manifest.ts';
+import { type ImageInputs, imageId, type ManifestPackage, manifestPackage, type Part } from './manifest.ts';
 import * as lists from './packages.ts';
-import { overlayEntries } from './root/overlay.ts';
+import { FORMAT, recipeDigest } from './recipe.ts';
 import type { Deb } from './root/unpack.ts';
 import { TRANSLATOR_EXCLUDED, TRANSLATOR_PACKAGES } from './translators.ts';
-
-/** Rises when the code makes something else of the same packages and files. */
-const FORMAT = 2;
 
 export interface ImagePlan {
   readonly id: string;
@@ -97,20 +93,4 @@ function manifestPackages(parts: ImagePlan['parts']): ManifestPackage[] {
   return [...rows.values()].sort((a, b) =>
     a.name < b.name ? -1 : a.name > b.name ? 1 : a.version < b.version ? -1 : 1,
   );
-}
-
-/** The project's own part: lists and files. */
-async function recipeDigest(kernel: KernelSeries): Promise<string> {
-  const overlays = await Promise.all(['overlay/root', 'overlay/initrd'].map((name) => overlayEntries(imageData(name))));
-  return digestOf([
-    KERNELS[kernel],
-    lists.MODULES,
-    lists.ALTERNATIVES,
-    lists.BUSYBOX_BIN,
-    lists.BUSYBOX_SBIN,
-    lists.DROPPED_PATHS,
-    overlays
-      .flat()
-      .map((entry) => (entry.type === 'file' ? { ...entry, content: entry.content.toString('base64') } : entry)),
-  ]);
 }

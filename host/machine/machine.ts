@@ -69,7 +69,7 @@ export interface DryRun {
   readonly plan: MachinePlan;
   /** Each process that would run, with its arguments. */
   readonly commands: readonly (readonly string[])[];
-  /** False: `up` would build the image first, and the plan's image paths are of the image to come. */
+  /** False: `up` would build the image first (there is none, or the default one is another version's). */
   readonly imageExists: boolean;
 }
 

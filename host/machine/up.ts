@@ -105,7 +105,7 @@ async function start(
   const draftPlan = await planFor(paths, folder, draft, imageToCome(paths));
   await checkDataDisk(paths, draftPlan);
   await driver.prepare?.(draftPlan, { onProgress, signal, ask });
-  const image = (await namedImage(paths, spec)) ?? (await firstImage(paths, driver, folder, draft, options));
+  const image = await imageFor(paths, driver, folder, draft, options);
   const plan = await planFor(paths, folder, draft, image);
   const systemDisk = await ensureSystemDisk({ driver, image, spec, paths, signal, onProgress });
   await stage(onProgress, 'machine.prepare', 'Preparing the machine', async () => {
@@ -130,7 +130,8 @@ export async function dryRun(paths: StatePaths, driver: Driver, name: string, sp
   if (existing !== null) checkKernel(spec, hostFacts(), existing.kernelVersion);
   const draft = await recordFor(driver, name, spec, await readRecord(folder));
   const plan = await planFor(paths, folder, draft, existing ?? imageToCome(paths));
-  return { plan, commands: await driver.explain(plan), imageExists: existing !== null };
+  const imageExists = existing !== null && !(await isOutdated(existing, spec));
+  return { plan, commands: await driver.explain(plan), imageExists };
 }
 
 async function recordFor(
@@ -165,8 +166,40 @@ async function namedImage(paths: StatePaths, spec: MachineSpec): Promise<ImageRe
   }
 }
 
+/**
+ * The default image is this version's own: one that another version made is built anew. Without a network the old one has
+ * to do, and `up` says so.
+ */
+async function imageFor(
+  paths: StatePaths,
+  driver: Driver,
+  folder: MachineFolder,
+  draft: Draft,
+  options: UpOptions,
+): Promise<ImageRecord> {
+  const { spec } = draft;
+  const existing = await namedImage(paths, spec);
+  if (existing !== null && !(await isOutdated(existing, spec))) return existing;
+  try {
+    return await defaultImage(paths, driver, folder, draft, options);
+  } catch (error) {
+    if (existing === null || asRosettaVmError(error).code !== 'E_NETWORK') throw error;
+    const { what } = asRosettaVmError(error);
+    const message = `The guest image is another version's, and a new one needs the network: ${what}`;
+    options.onProgress?.({ kind: 'note', message });
+    return existing;
+  }
+}
+
+/** Whether it is the default image as another version made it. */
+async function isOutdated(image: ImageRecord, spec: MachineSpec): Promise<boolean> {
+  if (spec.image !== DEFAULT_IMAGE) return false;
+  const { isOfThisVersion } = await imageBuilder();
+  return !(await isOfThisVersion(image, kernelFor(spec, hostFacts())));
+}
+
 /** Builds the default image. What this host lacks for a machine is told before minutes go into that. */
-async function firstImage(
+async function defaultImage(
   paths: StatePaths,
   driver: Driver,
   folder: MachineFolder,

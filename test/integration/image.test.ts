@@ -1,7 +1,7 @@
 /** The system disk's making, and what can go wrong in it. Each test has a copy of the shared image in a home of its own. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, open, readdir, rm, symlink, truncate } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -54,6 +54,25 @@ test('an image whose archive was cut is refused before anything starts', async (
   const { status, stderr } = await rosettaVm(['up', 'broken'], env);
   expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining('image build') });
   expect(stderr).not.toContain(SETUP);
+});
+
+test('an image of another version of rosetta-vm is built anew; without a network it is used, and `up` says so', async () => {
+  const home = await temporaryHome();
+  const { env, image } = await homeWithImage(home);
+  const manifest = path.join(image, 'manifest.json');
+  const text = await readFile(manifest, 'utf8');
+  await writeFile(
+    manifest,
+    text.replace(/"recipe": ?"[0-9a-f]{8}/, (start) => `${start.slice(0, -8)}00000000`),
+  );
+  // Refused once it has been chosen: nothing has to boot.
+  const archive = await open(path.join(image, 'root.tar'), 'r+');
+  await archive.write('x', 1_000_000);
+  await archive.close();
+  const { stderr } = await rosettaVm(['up', 'old', '--mirror', 'http://127.0.0.1:1/debian'], env);
+  expect(stderr).toContain('Building the guest image');
+  expect(stderr).toMatch(/The guest image is another version's, and a new one needs the network: .*127\.0\.0\.1/);
+  expect(stderr).toContain('root.tar is not as it was built');
 });
 
 test('Ctrl-C while the system disk is made leaves no process and no disk', async () => {

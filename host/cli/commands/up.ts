@@ -121,7 +121,7 @@ async function dryRun(context: CommandContext, machines: Machines, name: string,
   const { toYaml } = await import('../yaml.ts');
   const commands = result.commands.map(shellQuote);
   context.print(toYaml({ imageExists: result.imageExists, plan: result.plan, commands }));
-  if (!result.imageExists) context.hint('The image does not exist yet: `rosetta-vm up` would build it first.');
+  if (!result.imageExists) context.hint('There is no image of this version yet: `rosetta-vm up` would build it first.');
 }
 
 function report(context: CommandContext, status: MachineStatus): void {

@@ -6,7 +6,14 @@ import * as tar from 'tar';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TranslatorShareManifest } from '../../../guest/protocol.ts';
 import { sha256Of } from '../../../images/debian/download.ts';
-import { buildImage, deleteImage, findImage, type ImageStore, listImages } from '../../../images/index.ts';
+import {
+  buildImage,
+  deleteImage,
+  findImage,
+  type ImageStore,
+  isOfThisVersion,
+  listImages,
+} from '../../../images/index.ts';
 import type { ImageManifest } from '../../../images/manifest.ts';
 import { serveArchive, type TestArchive } from './support/archive.ts';
 import { guestArchive, KERNEL_VERSION, OLD_KERNEL_VERSION } from './support/guest.ts';
@@ -212,6 +219,24 @@ describe('building an image', () => {
       value: 'GPL-2 with Foo exception',
     });
     expect(of('netbase').licenses).toEqual([{ license: { name: 'NOASSERTION' } }]);
+  });
+
+  it('tells an image of this version from one of another recipe, format or kernel, or of an unreadable manifest', async () => {
+    const image = await buildImage({ store: storeIn(home), ...options() });
+    const manifest = await readFile(image.manifest, 'utf8');
+    const { inputs, ...rest } = JSON.parse(manifest) as ImageManifest;
+    expect(await isOfThisVersion(image, '6.12')).toBe(true);
+    expect(await isOfThisVersion(image, '6.1')).toBe(false);
+    const others = [
+      { format: inputs.format + 1 },
+      { recipe: inputs.recipe.replace(/^./, (digit) => (digit === '0' ? '1' : '0')) },
+    ];
+    for (const other of others) {
+      await writeFile(image.manifest, JSON.stringify({ ...rest, inputs: { ...inputs, ...other } }));
+      expect(await isOfThisVersion(image, '6.12')).toBe(false);
+    }
+    await writeFile(image.manifest, manifest.slice(0, 100));
+    expect(await isOfThisVersion(image, '6.12')).toBe(false);
   });
 
   it('downloads no package again for an image that is there', async () => {
