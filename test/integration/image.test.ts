@@ -71,7 +71,9 @@ test('an image of another version of rosetta-vm is built anew; without a network
   await archive.close();
   const { stderr } = await rosettaVm(['up', 'old', '--mirror', 'http://127.0.0.1:1/debian'], env);
   expect(stderr).toContain('Building the guest image');
-  expect(stderr).toMatch(/The guest image is another version's, and a new one needs the network: .*could not be downloaded/);
+  expect(stderr).toMatch(
+    /The guest image is another version's, and a new one needs the network: .*could not be downloaded/,
+  );
   expect(stderr).toContain('root.tar is not as it was built');
 });
 
