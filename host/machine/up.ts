@@ -64,7 +64,7 @@ export async function bringUp(
     }
     const hadData = (await occupiedBytes(folder.dataDisk)) > 0;
     try {
-      await start(paths, driver, folder, await recordFor(driver, name, spec, before), options);
+      await start({ paths, driver, folder, draft: await recordFor(driver, name, spec, before), options });
     } catch (error) {
       await undo(folder, before, hadData);
       throw error;
@@ -93,19 +93,23 @@ async function settleDocker(paths: StatePaths, name: string, options: UpOptions)
 /** The whole record but its image, which is settled later. */
 type Draft = Omit<MachineRecord, 'imageId'>;
 
-async function start(
-  paths: StatePaths,
-  driver: Driver,
-  folder: MachineFolder,
-  draft: Draft,
-  options: UpOptions,
-): Promise<void> {
+/** The machine that is started, and with what. */
+interface Starting {
+  readonly paths: StatePaths;
+  readonly driver: Driver;
+  readonly folder: MachineFolder;
+  readonly draft: Draft;
+  readonly options: UpOptions;
+}
+
+async function start(starting: Starting): Promise<void> {
+  const { paths, driver, folder, draft, options } = starting;
   const { signal, onProgress = ignoreProgress, ask } = options;
   const { spec } = draft;
   const draftPlan = await planFor(paths, folder, draft, imageToCome(paths));
   await checkDataDisk(paths, draftPlan);
   await driver.prepare?.(draftPlan, { onProgress, signal, ask });
-  const image = await imageFor(paths, driver, folder, draft, options);
+  const image = await imageFor(starting);
   const plan = await planFor(paths, folder, draft, image);
   const systemDisk = await ensureSystemDisk({ driver, image, spec, paths, signal, onProgress });
   await stage(onProgress, 'machine.prepare', 'Preparing the machine', async () => {
@@ -170,18 +174,13 @@ async function namedImage(paths: StatePaths, spec: MachineSpec): Promise<ImageRe
  * The default image is this version's own: one that another version made is built anew. Without a network the old one has
  * to do, and `up` says so.
  */
-async function imageFor(
-  paths: StatePaths,
-  driver: Driver,
-  folder: MachineFolder,
-  draft: Draft,
-  options: UpOptions,
-): Promise<ImageRecord> {
+async function imageFor(starting: Starting): Promise<ImageRecord> {
+  const { paths, draft, options } = starting;
   const { spec } = draft;
   const existing = await namedImage(paths, spec);
   if (existing !== null && !(await isOutdated(existing, spec))) return existing;
   try {
-    return await defaultImage(paths, driver, folder, draft, options);
+    return await defaultImage(starting);
   } catch (error) {
     if (existing === null || asRosettaVmError(error).code !== 'E_NETWORK') throw error;
     const { what } = asRosettaVmError(error);
@@ -199,13 +198,7 @@ async function isOutdated(image: ImageRecord, spec: MachineSpec): Promise<boolea
 }
 
 /** Builds the default image. What this host lacks for a machine is told before minutes go into that. */
-async function defaultImage(
-  paths: StatePaths,
-  driver: Driver,
-  folder: MachineFolder,
-  draft: Draft,
-  options: UpOptions,
-): Promise<ImageRecord> {
+async function defaultImage({ paths, driver, folder, draft, options }: Starting): Promise<ImageRecord> {
   await driver.explain(await planFor(paths, folder, draft, imageToCome(paths)));
   const { buildImage } = await imageBuilder();
   const { signal, onProgress = ignoreProgress, mirror } = options;
