@@ -120,8 +120,15 @@ function unreachable(error: unknown): RosettaVmError {
   if (known.code !== 'E_INTERNAL') return known;
   return new RosettaVmError('E_VM_FAILED', {
     what: 'The agent in the guest cannot be reached.',
-    why: error instanceof Error ? error.message : String(error),
+    why: reasonOf(error),
     fix: '`rosetta-vm status` says whether the machine runs; `rosetta-vm logs --boot` shows its console.',
     cause: error,
   });
+}
+
+/** The host process hangs up on its clients where the guest does not answer it. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const lost = (error as NodeJS.ErrnoException).code === 'ECONNRESET';
+  return lost ? `The guest did not answer, or ended the connection (${error.message}).` : error.message;
 }

@@ -13,6 +13,8 @@ export interface ProcessCommand {
   readonly argv: readonly string[];
   /** File that takes stdout and stderr, mode 0600, written anew, at most {@link MAX_LOG_BYTES}. */
   readonly log: string;
+  /** Words after which it is of no use although it lives on: it is killed then, so that its owner hears of it. */
+  readonly fatal?: RegExp;
 }
 
 export interface ProcessExit {
@@ -96,6 +98,7 @@ export class OwnedProcess {
     let left = MAX_LOG_BYTES;
     const take = (chunk: Buffer): void => {
       this.#tail = (this.#tail + chunk.toString('utf8')).slice(-TAIL_BYTES);
+      if (this.command.fatal?.test(this.#tail)) void this.kill();
       if (left <= 0 || log.destroyed) return;
       log.write(chunk.subarray(0, left));
       left -= chunk.length;

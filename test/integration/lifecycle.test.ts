@@ -118,6 +118,20 @@ describe.sequential('a machine', () => {
     await expect.poll(residentMiB, { timeout: 30_000 }).toBeLessThan(before + 100);
   });
 
+  test('answers again after QEMU has stood still for longer than anybody waits', async () => {
+    const qemu = await pidOf(/ -name /);
+    process.kill(qemu, 'SIGSTOP');
+    try {
+      // The limit that it meets is that of a connection to the guest: what a busy host does to it.
+      const lost = await rosettaVm(['exec', NAME, '--', 'true']);
+      expect(lost).toMatchObject({ status: 1, stderr: expect.stringContaining('did not answer') });
+    } finally {
+      process.kill(qemu, 'SIGCONT');
+    }
+    expect(await rosettaVm(['exec', NAME, '--', 'true'])).toMatchObject({ status: 0 });
+    expect(await notes()).toContain('first');
+  });
+
   test('`up` on a running machine is quick and says that new settings wait', async () => {
     const { status, stderr } = await rosettaVm(['up', NAME, '--memory', '2GiB']);
     expect(status).toBe(0);

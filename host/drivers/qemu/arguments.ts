@@ -38,6 +38,9 @@ const KERNEL: Readonly<Record<Accelerator, readonly string[]>> = {
   tcg: ['mitigations=off', 'kpti=off', 'norandmaps'],
 };
 
+/** virtiofsd and vhost-device-vsock, written in Rust, live on when one of their threads dies, and serve nobody. */
+const PANIC = /^thread '.*' (\(\d+\) )?panicked at /m;
+
 /** Puts the words in front that make a process die with its owner. */
 type Guard = (argv: readonly string[]) => string[];
 
@@ -54,6 +57,7 @@ export function machineCommands(plan: MachinePlan, tools: QemuTools): MachineCom
       name: `virtiofsd ${share.tag}`,
       argv: virtiofsdArgv(share, tools.virtiofsd, socket(name), guarded),
       log: path.join(logs, `${name}.log`),
+      fatal: PANIC,
       socket: socket(name),
     };
   });
@@ -67,6 +71,7 @@ export function machineCommands(plan: MachinePlan, tools: QemuTools): MachineCom
       `--uds-path=${vsockSocket}`,
     ]),
     log: path.join(logs, 'vsock.log'),
+    fatal: PANIC,
     socket: socket('vhost-vsock'),
   };
   const qmpSocket = socket('qmp');

@@ -10,12 +10,12 @@ import type { MachineCommands } from './arguments.ts';
 import { endProcesses, launch, type RunningProcesses } from './launch.ts';
 import type { QmpEvent } from './qmp.ts';
 import { type Ending, stopReason } from './stop-reason.ts';
-import { connectVsock } from './vsock.ts';
+import { VsockDialer } from './vsock.ts';
 
 /** `quit` writes back what is buffered for the disks. */
 const QUIT_LIMIT_MS = 5_000;
-/** A guest under emulation answers a vsock connection in well under a second, unless it is still starting. */
-const CONNECT_LIMIT_MS = 5_000;
+/** A guest under emulation answers a vsock connection in well under a second, unless its host is too busy to run it. */
+const CONNECT_LIMIT_MS = 15_000;
 /** virtiofsd ends when QEMU does, and may be seen first. */
 const HELPER_GRACE_MS = 500;
 /** From QEMU's word that it shuts down to its end. */
@@ -33,6 +33,7 @@ export class QemuMachine extends ObservedMachine implements VirtualMachine {
   readonly #plan: MachinePlan;
   readonly #commands: MachineCommands;
   readonly #env: NodeJS.ProcessEnv;
+  readonly #vsock: VsockDialer;
   #launch: { readonly abort: AbortController; readonly settled: Promise<unknown> } | undefined;
   #life: Life | undefined;
 
@@ -41,6 +42,7 @@ export class QemuMachine extends ObservedMachine implements VirtualMachine {
     this.#plan = plan;
     this.#commands = commands;
     this.#env = env;
+    this.#vsock = new VsockDialer(commands.vsockSocket);
   }
 
   async start(): Promise<void> {
@@ -96,7 +98,7 @@ export class QemuMachine extends ObservedMachine implements VirtualMachine {
 
   async connect(port: number): Promise<Duplex> {
     this.require('connect to', 'running');
-    return await connectVsock(this.#commands.vsockSocket, port, CONNECT_LIMIT_MS);
+    return await this.#vsock.connect(port, CONNECT_LIMIT_MS);
   }
 
   async save(): Promise<void> {

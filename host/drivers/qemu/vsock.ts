@@ -13,25 +13,66 @@ const MAX_ANSWER_BYTES = 32;
 
 const NOBODY_LISTENS = 'Nothing in the guest listens on it (yet).';
 
-/** Opens a stream to a port of the guest. Fails with `E_TIMEOUT` or `E_VM_FAILED`. */
-export async function connectVsock(socketPath: string, port: number, limitMs: number): Promise<Duplex> {
-  // Half-open: the guest may go on sending after the host has ended its side.
-  const socket = connect({ path: socketPath, allowHalfOpen: true });
-  let timer: NodeJS.Timeout | undefined;
+/** Of a guest that answers nothing: connections to it that are kept open, see {@link VsockDialer}. */
+const MAX_UNANSWERED = 256;
+
+/**
+ * Opens streams to the guest's ports.
+ *
+ * A connection whose time is over is kept until the guest answers it or the daemon ends, and only then closed: when a
+ * client has hung up by the time that the guest answers, vhost-device-vsock panics (the `write_all(…).unwrap()` of its
+ * src/vsock_conn.rs), and from then on no connection of the machine gets anywhere.
+ */
+export class VsockDialer {
+  readonly #socketPath: string;
+  readonly #unanswered = new Set<Socket>();
+
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath;
+  }
+
+  /** Opens a stream to a port of the guest. Fails with `E_TIMEOUT` or `E_VM_FAILED`. */
+  async connect(port: number, limitMs: number): Promise<Duplex> {
+    if (this.#unanswered.size >= MAX_UNANSWERED) throw deafError(port);
+    // Half-open: the guest may go on sending after the host has ended its side.
+    const socket = connect({ path: this.#socketPath, allowHalfOpen: true });
+    const answered = answerOf(socket, port);
+    let timer: NodeJS.Timeout | undefined;
+    const timeOver = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(timeoutError(port, limitMs)), limitMs);
+    });
+    try {
+      await Promise.race([answered, timeOver]);
+      return socket;
+    } catch (error) {
+      this.#closeWhenAnswered(socket, answered);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #closeWhenAnswered(socket: Socket, answered: Promise<void>): void {
+    this.#unanswered.add(socket);
+    socket.unref();
+    const close = (): void => {
+      this.#unanswered.delete(socket);
+      socket.destroy();
+    };
+    answered.then(close, close);
+  }
+}
+
+/** Resolves when the guest has taken the connection, whose stream then stands behind the answer; rejects when not. */
+async function answerOf(socket: Socket, port: number): Promise<void> {
   try {
     await new Promise<void>((resolve, reject) => {
-      timer = setTimeout(() => reject(timeoutError(port, limitMs)), limitMs);
       socket.once('connect', () => socket.write(`CONNECT ${port}\n`));
       socket.once('error', (error: NodeJS.ErrnoException) => reject(refusedError(port, explain(error), error)));
       socket.once('end', () => reject(refusedError(port, NOBODY_LISTENS)));
       readAnswer(socket, port).then(resolve, reject);
     });
-    return socket;
-  } catch (error) {
-    socket.destroy();
-    throw error;
   } finally {
-    clearTimeout(timer);
     socket.removeAllListeners();
   }
 }
@@ -67,6 +108,15 @@ function timeoutError(port: number, limitMs: number): RosettaVmError {
     why: `Nothing came within ${limitMs / 1000} s.`,
     fix: 'Wait until it has started; its serial log shows how far it is.',
     facts: { port, limitMs },
+  });
+}
+
+function deafError(port: number): RosettaVmError {
+  return new RosettaVmError('E_TIMEOUT', {
+    what: `The guest does not answer on vsock port ${port}.`,
+    why: `${MAX_UNANSWERED} connections to it wait for an answer already.`,
+    fix: 'Its serial log shows what it does; `rosetta-vm down --force` ends it.',
+    facts: { port, unanswered: MAX_UNANSWERED },
   });
 }
 

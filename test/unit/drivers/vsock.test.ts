@@ -1,9 +1,12 @@
+import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
-import { connectVsock } from '../../../host/drivers/qemu/vsock.ts';
+import { deferred } from '../../../host/deferred.ts';
+import { VsockDialer } from '../../../host/drivers/qemu/vsock.ts';
 import { chunks } from '../channel/chunks.ts';
 import { temporaryFolder } from '../machine/temporary.ts';
 
@@ -29,7 +32,7 @@ test('asks for the port, and what follows the answer is the guest’s, however i
         for (const chunk of chunks(Buffer.from(`OK 1024\n${sent}`), cuts)) socket.write(chunk);
         socket.end();
       });
-      const stream = await connectVsock(socketPath, 1024, LIMIT_MS);
+      const stream = await new VsockDialer(socketPath).connect(1024, LIMIT_MS);
       expect(await text(stream)).toBe(Buffer.from(sent).toString('utf8'));
       stream.destroy();
     }),
@@ -42,23 +45,37 @@ test('goes on receiving after its own side has ended', async () => {
     socket.write('OK 1\n');
     socket.on('end', () => socket.end('last words'));
   });
-  const stream = await connectVsock(socketPath, 1, LIMIT_MS);
+  const stream = await new VsockDialer(socketPath).connect(1, LIMIT_MS);
   stream.end();
   expect(await text(stream)).toBe('last words');
 });
 
 test('says so when nobody listens in the guest', async () => {
   const socketPath = await daemon((socket) => socket.end());
-  await expect(connectVsock(socketPath, 5, LIMIT_MS)).rejects.toMatchObject({
+  await expect(new VsockDialer(socketPath).connect(5, LIMIT_MS)).rejects.toMatchObject({
     code: 'E_VM_FAILED',
     why: expect.stringContaining('listens'),
     facts: { port: 5 },
   });
 });
 
-test('does not wait for ever', async () => {
-  const socketPath = await daemon(() => {});
-  await expect(connectVsock(socketPath, 5, 50)).rejects.toMatchObject({ code: 'E_TIMEOUT', facts: { limitMs: 50 } });
+test('does not wait for ever, and hangs up only once the guest has answered: before that it breaks the daemon', async () => {
+  const asked = deferred<Socket>();
+  const dialer = new VsockDialer(await daemon((socket) => asked.resolve(socket)));
+  await expect(dialer.connect(5, 50)).rejects.toMatchObject({ code: 'E_TIMEOUT', facts: { limitMs: 50 } });
+  const socket = await asked.promise;
+  const ended = once(socket, 'end');
+  await setImmediate();
+  expect(socket.readableEnded).toBe(false);
+  socket.resume().write('OK 5\n');
+  await ended;
+});
+
+test('a guest that answers nothing is not asked without end', async () => {
+  const dialer = new VsockDialer(await daemon(() => {}));
+  const refusals = await Promise.allSettled(Array.from({ length: 256 }, () => dialer.connect(5, 1)));
+  expect(refusals.map(({ status }) => status)).not.toContain('fulfilled');
+  await expect(dialer.connect(5, LIMIT_MS)).rejects.toMatchObject({ code: 'E_TIMEOUT', facts: { unanswered: 256 } });
 });
 
 test.each([
@@ -66,11 +83,10 @@ test.each([
   ['a line without an end', 'OK '.padEnd(100, '1'), 'E_PROTOCOL'],
 ])('refuses %s for an answer', async (_what, answer, code) => {
   const socketPath = await daemon((socket) => socket.write(answer));
-  await expect(connectVsock(socketPath, 5, LIMIT_MS)).rejects.toMatchObject({ code });
+  await expect(new VsockDialer(socketPath).connect(5, LIMIT_MS)).rejects.toMatchObject({ code });
 });
 
 test('a daemon that is gone is a failure, not a crash', async () => {
-  await expect(connectVsock(path.join(await temporaryFolder(), 'none'), 5, LIMIT_MS)).rejects.toMatchObject({
-    code: 'E_VM_FAILED',
-  });
+  const dialer = new VsockDialer(path.join(await temporaryFolder(), 'none'));
+  await expect(dialer.connect(5, LIMIT_MS)).rejects.toMatchObject({ code: 'E_VM_FAILED' });
 });

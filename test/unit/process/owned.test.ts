@@ -4,14 +4,14 @@ import { expect, onTestFinished, test } from 'vitest';
 import { MAX_LOG_BYTES, OwnedProcess } from '../../../host/process/owned.ts';
 import { temporaryFolder } from '../machine/temporary.ts';
 
-async function start(...argv: string[]): Promise<OwnedProcess> {
+async function start(argv: readonly string[], fatal?: RegExp): Promise<OwnedProcess> {
   const log = path.join(await temporaryFolder(), 'x.log');
-  const owned = OwnedProcess.start({ name: 'x', argv, log });
+  const owned = OwnedProcess.start({ name: 'x', argv, log, ...(fatal === undefined ? {} : { fatal }) });
   onTestFinished(() => owned.kill());
   return owned;
 }
 
-const shell = (script: string): Promise<OwnedProcess> => start('/bin/sh', '-c', script);
+const shell = (script: string, fatal?: RegExp): Promise<OwnedProcess> => start(['/bin/sh', '-c', script], fatal);
 
 test('keeps what a process says, and how it ended', async () => {
   const owned = await shell('echo out; echo err >&2; exit 7');
@@ -22,7 +22,7 @@ test('keeps what a process says, and how it ended', async () => {
 });
 
 test('a program that is not there has exited with 127', async () => {
-  const owned = await start('/no/such/program');
+  const owned = await start(['/no/such/program']);
   expect(await owned.exited).toEqual({ code: 127, signal: null });
   expect(owned.tail).toContain('ENOENT');
   await owned.kill();
@@ -34,6 +34,15 @@ test('kills what the process itself has started, and waits for it', async () => 
   await owned.kill();
   expect(owned.exit).toEqual({ code: null, signal: 'SIGKILL' });
   expect(() => process.kill(-(owned.pid ?? 0), 0)).toThrow(expect.objectContaining({ code: 'ESRCH' }));
+});
+
+test('a process that says it is of no use any more, and lives on, is ended', async () => {
+  const owned = await shell(
+    "echo before; printf \"thread 'w' pani\"; echo 'cked at x.rs'; exec sleep 60",
+    /^thread 'w' panicked/m,
+  );
+  expect(await owned.exited).toEqual({ code: null, signal: 'SIGKILL' });
+  expect(owned.tail).toContain('panicked at');
 });
 
 test('a process that never stops talking fills neither the disk nor the memory', async () => {
