@@ -30,15 +30,17 @@ export function envCommand(context: CommandContext): Command {
     });
 }
 
-function hostOf({ name, state, spec, docker }: MachineStatus): string {
+function hostOf({ name, state, reason, spec, docker }: MachineStatus): string {
   if (docker !== null) return docker.host;
   const off = spec?.engine.enabled === false;
   throw new RosettaVmError('E_STATE', {
     what: `The machine ${name} has no Docker to reach.`,
-    why: off ? 'Its description says engine.enabled: false.' : `It is ${state}.`,
+    why: off ? 'Its description says engine.enabled: false.' : `It is ${state}. ${reason}`.trimEnd(),
     fix: off
       ? `Take that out of its description, then \`rosetta-vm down ${name}\` and \`rosetta-vm up ${name}\`.`
-      : `Start it with \`rosetta-vm up ${name}\`.`,
+      : state === 'running'
+        ? `\`rosetta-vm logs ${name} --boot\` shows what its guest does.`
+        : `Start it with \`rosetta-vm up ${name}\`.`,
     facts: { name, state },
   });
 }
