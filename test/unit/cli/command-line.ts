@@ -64,10 +64,10 @@ export function commandLine(source = 'host/cli/rosetta-vm.ts'): CommandLine {
   };
 }
 
-/** Environment of a run: the test's own, without what changes output, and with its own state. */
+/** Environment of a run: the test's own, without what changes output, and with state and a docker context of its own. */
 export function environment({ home, env = {} }: RunOptions): NodeJS.ProcessEnv {
   const { NO_COLOR: _no, FORCE_COLOR: _force, ...inherited } = process.env;
-  return { ...inherited, ROSETTA_VM_HOME: home, TZ: 'UTC', ...env };
+  return { ...inherited, ROSETTA_VM_HOME: home, DOCKER_CONFIG: path.join(home, '.docker'), TZ: 'UTC', ...env };
 }
 
 /** Runs any program to its end; it is killed when it hangs. */
