@@ -8,7 +8,7 @@ const PROGRAMS = [
   'test/unit/benchmarks/bench/*.test.ts',
   'test/unit/benchmarks/report/page.test.ts',
   'test/unit/cli/*.test.ts',
-  'test/unit/guest/{engine,exec,package,rosetta,router,runc-shim,runc-shim-scratch}.test.ts',
+  'test/unit/guest/{engine,exec,package,rosetta,router,router-starts,runc-shim,runc-shim-scratch}.test.ts',
   'test/unit/images/{build,download}.test.ts',
   'test/unit/mac-check/command-line.test.ts',
   'test/unit/native/*.test.ts',

@@ -1,69 +1,18 @@
-/** The router itself, compiled for this host: box64 starts it as `router PROGRAM ARGUMENT…`, and so do these tests. */
+/** Which translator the router starts for a program, and how; that it starts one whatever it is given. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { json } from 'node:stream/consumers';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DenyRow, TranslatorName } from '../../../guest/protocol.ts';
-import { box64 } from '../../../guest/translators/box64.ts';
-import {
-  COUNTER_BYTES,
-  forgetPrograms,
-  keepPrograms,
-  readExecCounts,
-  recallPrograms,
-} from '../../../guest/translators/exec-counts.ts';
-import { qemu } from '../../../guest/translators/qemu.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { DenyRow } from '../../../guest/protocol.ts';
+import { readExecCounts } from '../../../guest/translators/exec-counts.ts';
 import { routedRosetta } from '../../../guest/translators/rosetta.ts';
 import { type RoutedTranslator, routerTable } from '../../../guest/translators/router-table.ts';
-import { compileForHost } from './support/compile.ts';
+import { BUILD_ID, compiledRouter, GLIBC, STAND_IN, type Started } from './support/compiled-router.ts';
 import { type ElfParts, elfFile } from './support/elf.ts';
 
-const folder = mkdtempSync(path.join(tmpdir(), 'rvm-router-'));
-const at = (name: string): string => path.join(folder, name);
-const GLIBC = '/lib64/ld-linux-x86-64.so.2';
-const BUILD_ID = Buffer.from('0123456789abcdef0123456789abcdef01234567', 'hex');
-let router: string;
-
-beforeAll(async () => {
-  router = await compileForHost('router', folder, { RVM_DIR: folder });
-  for (const name of ['box64', 'qemu-x86_64']) await writeFile(at(name), STAND_IN, { mode: 0o755 });
-}, 60_000);
-afterAll(() => rm(folder, { recursive: true, force: true }));
-beforeEach(async () => {
-  await writeFile(at('counters'), Buffer.alloc(COUNTER_BYTES));
-  await writeFile(at('table'), routerTable(translators, []));
-});
-
-/** A translator that tells how it was started. A script sees its own path as the first argument, not its argv[0]. */
-const STAND_IN = `#!${process.execPath}
-console.log(JSON.stringify({ translator: process.argv[1], args: process.argv.slice(2), env: process.env }));
-`;
-
-function routed(name: TranslatorName, program: string, env: Record<string, string> = {}): RoutedTranslator {
-  const { start } = name === 'box64' ? box64 : qemu;
-  if (start.by !== 'router') throw new Error(`${name} is routed.`);
-  return { name, program, start, env };
-}
-const translators = [
-  routed('box64', at('box64'), { BOX64_LOG: '0', BOX64_DYNACACHE: '1', BOX64_DYNACACHE_FOLDER: '/dev/rvm-cache' }),
-  routed('qemu', at('qemu-x86_64')),
-];
-
-interface Started {
-  readonly translator: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-}
-
-async function run(args: readonly string[], env: Record<string, string> = {}): Promise<Started> {
-  const child = spawn(router, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
-  const started = (await json(child.stdout)) as Started;
-  return { ...started, translator: path.basename(started.translator) };
-}
+const compiled = compiledRouter();
+const { at, folder, translators, run, counts } = compiled;
 
 /** Writes a program and runs it; resolves to the translator that got it. */
 async function translatorOf(parts: ElfParts | Buffer, env: Record<string, string> = {}): Promise<string> {
@@ -79,13 +28,6 @@ const deny = (...rows: Partial<DenyRow>[]): Promise<void> =>
       rows.map((row) => ({ from: 'box64', reason: 'test', addedMs: 1, ...row })),
     ),
   );
-
-async function counts(): Promise<Record<string, object>> {
-  const { translators: rows } = await readExecCounts(at('counters'), ['box64', 'qemu']);
-  return Object.fromEntries(
-    rows.map(({ name, reasons }) => [name, Object.fromEntries(Object.entries(reasons).filter(([, n]) => n > 0))]),
-  );
-}
 
 describe('the router chooses', () => {
   it.each<[string, ElfParts, string]>([
@@ -206,99 +148,6 @@ describe('the router starts', () => {
     expect(Object.keys(env).filter((name) => name.startsWith('ROSETTA_VM'))).toEqual([]);
   });
 
-  describe('a program that has run a few times', () => {
-    const settles = { ...translators[0], settledEnv: { BOX64_DYNACACHE: '2' } } as RoutedTranslator;
-    const cacheOf = async (program: string, env: Record<string, string> = {}): Promise<string | undefined> =>
-      (await run([at(program)], env)).env.BOX64_DYNACACHE;
-    const starts = async (count: number, program = 'program', env: Record<string, string> = {}) => {
-      const values: (string | undefined)[] = [];
-      for (let i = 0; i < count; i += 1) values.push(await cacheOf(program, env));
-      return values.join('');
-    };
-    beforeEach(async () => {
-      for (const name of ['program', 'other']) {
-        await writeFile(at(name), elfFile({ interpreter: GLIBC }), { mode: 0o755 });
-      }
-      await writeFile(at('table'), routerTable([settles, ...translators.slice(1)], []));
-    });
-
-    it('only reads the cache, three times in four, in place of the value that all get', async () => {
-      expect(await starts(9)).toBe('112212221');
-    });
-
-    it('is told by its path and its build', async () => {
-      await starts(2);
-      expect(await starts(2, 'other')).toBe('11');
-      await writeFile(at('program'), elfFile({ interpreter: GLIBC, buildId: BUILD_ID }), { mode: 0o755 });
-      expect(await starts(3)).toBe('112');
-    });
-
-    it('does not pass that on to what it starts, takes it over what that was given, and leaves a user’s wish', async () => {
-      expect(await cacheOf('program', { BOX64_DYNACACHE: '2' })).toBe('1');
-      expect(await starts(2, 'program', { BOX64_DYNACACHE: '1' })).toBe('12');
-      expect(await cacheOf('program', { BOX64_DYNACACHE: '0' })).toBe('0');
-    });
-
-    it('is a new one when the cache was emptied', async () => {
-      await starts(3);
-      const before = await counts();
-      await forgetPrograms(at('counters'), at('kept'));
-      expect(await starts(3)).toBe('112');
-      expect(Object.keys(await counts())).toEqual(Object.keys(before));
-    });
-
-    describe('after a reboot', () => {
-      const reboot = () => writeFile(at('counters'), Buffer.alloc(COUNTER_BYTES));
-      beforeEach(async () => {
-        await starts(2);
-        await keepPrograms(at('counters'), at('kept'), 'box64=build');
-        await reboot();
-      });
-
-      it('is one still, and what ran meanwhile keeps its own count', async () => {
-        await starts(2, 'other');
-        expect(await recallPrograms(at('counters'), at('kept'), 'box64=build')).toBe(1);
-        expect(await starts(3)).toBe('221');
-        expect(await starts(1, 'other')).toBe('2');
-        expect(await recallPrograms(at('counters'), at('kept'), 'box64=build')).toBe(0);
-      });
-
-      it('is a new one to other translators, and where what was kept is cut or gone', async () => {
-        expect(await recallPrograms(at('counters'), at('kept'), 'box64=other')).toBe(0);
-        await truncate(at('kept'), 1000);
-        expect(await recallPrograms(at('counters'), at('kept'), 'box64=build')).toBe(0);
-        await rm(at('kept'));
-        expect(await recallPrograms(at('counters'), at('kept'), 'box64=build')).toBe(0);
-        expect(await starts(2)).toBe('11');
-      });
-
-      it('is a new one when the cache was emptied before', async () => {
-        await forgetPrograms(at('counters'), at('kept'));
-        expect(await recallPrograms(at('counters'), at('kept'), 'box64=build')).toBe(0);
-      });
-    });
-
-    it('is not counted while nothing is kept', async () => {
-      await writeFile(at('table'), routerTable(translators, []));
-      await starts(3);
-      await writeFile(at('table'), routerTable([settles, ...translators.slice(1)], []));
-      expect(await starts(2)).toBe('11');
-    });
-
-    it('writes where nobody can count', async () => {
-      await truncate(at('counters'), 4096);
-      expect(await starts(4)).toBe('1111');
-      expect(await counts()).toMatchObject({ box64: { default: 4 } });
-    });
-
-    it('is kept from the cache where the deny list says so', async () => {
-      await starts(2);
-      const row = { from: 'cache', program: at('program'), reason: 'test', addedMs: 1 } as const;
-      await writeFile(at('table'), routerTable([settles], [row]));
-      expect(await cacheOf('program')).toBe('0');
-    });
-  });
-
   it('the next translator when the chosen one cannot be started', async () => {
     await chmod(at('box64'), 0o644);
     expect(await run([at('program')])).toMatchObject({ translator: 'qemu-x86_64' });
@@ -313,7 +162,7 @@ describe('the router starts', () => {
   it('a program whose name looks like an option', async () => {
     await mkdir(at('odd'), { recursive: true });
     await writeFile(at('odd/-program'), elfFile({}), { mode: 0o755 });
-    const child = spawn(router, ['./-program'], { cwd: at('odd'), stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(compiled.router, ['./-program'], { cwd: at('odd'), stdio: ['ignore', 'pipe', 'inherit'] });
     expect(((await json(child.stdout)) as Started).args).toEqual(['-0', './-program', './-program']);
   });
 
@@ -390,7 +239,7 @@ describe('the router never fails an exec', () => {
     const end = Buffer.alloc(16);
     end.writeBigUInt64LE(BigInt(echo.length));
     end.write('RVMQEMU1', 8);
-    await writeFile(at('embedding'), Buffer.concat([await readFile(router), echo, end]), { mode: 0o755 });
+    await writeFile(at('embedding'), Buffer.concat([await readFile(compiled.router), echo, end]), { mode: 0o755 });
     await writeFile(at('table'), intact.replaceAll(folder, '/none'));
     const { stdout } = spawnSync(at('embedding'), [at('program'), 'a b'], { encoding: 'utf8' });
     expect(stdout).toBe(`-0 ${at('program')} ${at('program')} a b\n`);
@@ -403,7 +252,7 @@ describe('the router never fails an exec', () => {
   });
 
   function ending(args: readonly string[]): Promise<number | null> {
-    const child = spawn(router, args, { env: {}, stdio: 'ignore' });
+    const child = spawn(compiled.router, args, { env: {}, stdio: 'ignore' });
     return new Promise((resolve) => child.once('exit', resolve));
   }
 });
