@@ -13,6 +13,7 @@ export const ROOT_PACKAGES: readonly string[] = [
   'busybox-static',
   'ca-certificates',
   'coreutils',
+  'crun',
   'dash',
   'docker-buildx',
   'docker-cli',

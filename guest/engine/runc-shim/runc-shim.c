@@ -1,7 +1,8 @@
 /*
  * Stands before runc on dockerd's PATH, so in front of `docker run` and of BuildKit: gives containers of x86_64 programs
- * what the translator needs, then becomes runc, or waits for it. It also removes what the translator left (scratch.h). It asks nobody, so it works while the agent does not; and whatever is
- * odd leaves the container as it was, which then runs as well as it can without.
+ * what the translator needs, then becomes the OCI runtime, or waits for it. It also removes what the translator left
+ * (scratch.h). It asks nobody, so it works while the agent does not; and whatever is odd leaves the container as it was,
+ * which then runs as well as it can without.
  */
 #include "../../freestanding/linux.h"
 #include "../../freestanding/start.h"
@@ -14,8 +15,16 @@
 #ifndef EDITS_FILE
 #define EDITS_FILE "/run/rosetta-vm/engine/edits"
 #endif
+#ifndef CRUN
+/*
+ * The runtime, where Debian's package has it. It takes runc's command line, and is C where runc is Go. Measured under
+ * emulation, interleaved, medians of five: a build of four steps 11.6 s against 15.9 s, `docker run … true` 3.2 s
+ * against 4.6 s.
+ */
+#define CRUN "/usr/bin/crun"
+#endif
 #ifndef RUNC
-/* Where Debian's package has it. */
+/* The runtime of a guest without crun, such as a root of the user's own. */
 #define RUNC "/usr/sbin/runc"
 #endif
 
@@ -86,7 +95,13 @@ static struct text adapt(const char *path, int stays) {
   return stays ? at_end : (struct text){hook, 0};
 }
 
-/* In a child that does not outlive this process, as whoever kills this one means runc. */
+/* Returns only when there is no runtime. */
+static int become_runtime(const struct process *self) {
+  execute(CRUN, self->argv, self->envp);
+  return execute(RUNC, self->argv, self->envp);
+}
+
+/* In a child that does not outlive this process, as whoever kills this one means the runtime. */
 static int run_and_remove(const struct process *self, struct text at_end) {
   int child = fork_process();
   if (child > 0) {
@@ -95,7 +110,7 @@ static int run_and_remove(const struct process *self, struct text at_end) {
     end_process(status);
   }
   if (child == 0) syscall6(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
-  return execute(RUNC, self->argv, self->envp);
+  return become_runtime(self);
 }
 
 int start(const struct process *self) {
@@ -107,8 +122,8 @@ int start(const struct process *self) {
   struct text at_end = {hook, 0};
   if (bundle != NULL) at_end = adapt(bundle, runs_to_end(self));
   if (at_end.length > 0) run_and_remove(self, at_end);
-  else execute(RUNC, self->argv, self->envp);
-  static const char message[] = "rosetta-vm: " RUNC " cannot be started.\n";
+  else become_runtime(self);
+  static const char message[] = "rosetta-vm: neither " CRUN " nor " RUNC " can be started.\n";
   write_file(STDERR, message, sizeof message - 1);
   return STATUS_CANNOT_START;
 }

@@ -102,14 +102,18 @@ describe('what the translator leaves in the home', () => {
   });
 
   describe('is removed by the shim itself where runc waits for the container, as in a step of a build', () => {
-    const startRunc = (script: string): Promise<void> =>
-      writeFile(at('runc-of-step'), `#!/bin/sh\n${script}`, { mode: 0o755 });
+    const startRuntime = (script: string): Promise<void> =>
+      writeFile(at('runtime-of-step'), `#!/bin/sh\n${script}`, { mode: 0o755 });
     const home = path.join(rootfs, 'root');
     const step = ['run', '--bundle', bundle, '--keep', 'id'];
     let stepShim: string;
     beforeAll(async () => {
       await mkdir(at('step'));
-      stepShim = await compileForHost('runc', at('step'), { EDITS_FILE: at('edits'), RUNC: at('runc-of-step') });
+      stepShim = await compileForHost('runc', at('step'), {
+        EDITS_FILE: at('edits'),
+        CRUN: at('runtime-of-step'),
+        RUNC: at('none'),
+      });
     }, 60_000);
     /** A time of the image, ms. */
     const EARLIER = 1_700_000_000_500;
@@ -120,7 +124,7 @@ describe('what the translator leaves in the home', () => {
       ['with a status', 'exit 9', 9],
       ['by a signal', 'kill -TERM $$', 143],
     ])('when it ends %s', async (_how, end, status) => {
-      await startRunc(`${leaveBySh}\n${end}\n`);
+      await startRuntime(`${leaveBySh}\n${end}\n`);
       await writeConfig(withEnv('HOME=/root'));
       expect(spawnSync(stepShim, step, { stdio: 'ignore' }).status).toBe(status);
       expect(await readdir(home)).toEqual([]);
@@ -135,7 +139,7 @@ describe('what the translator leaves in the home', () => {
       await mkdir(path.join(home, 'old'), { recursive: true });
       await utimes(home, EARLIER / 1000, EARLIER / 1000);
       const started = Date.now();
-      await startRunc(script);
+      await startRuntime(script);
       await writeConfig(withEnv('HOME=/root'));
       spawnSync(stepShim, step, { stdio: 'ignore' });
       expect(await readdir(home)).not.toContain('.cache');
@@ -146,14 +150,14 @@ describe('what the translator leaves in the home', () => {
     });
 
     it('but by the hook when runc does not wait', async () => {
-      await startRunc('exit 0\n');
+      await startRuntime('exit 0\n');
       await writeConfig(withEnv('HOME=/root'));
       spawnSync(stepShim, ['run', '--detach', '--bundle', bundle, 'id'], { stdio: 'ignore' });
       expect((await hooksOf()).poststop).toHaveLength(1);
     });
 
     it('and runc does not outlive it', async () => {
-      await startRunc(`echo $$ >${at('pid')}.new; mv ${at('pid')}.new ${at('pid')}; sleep 60\n`);
+      await startRuntime(`echo $$ >${at('pid')}.new; mv ${at('pid')}.new ${at('pid')}; sleep 60\n`);
       await writeConfig(withEnv('HOME=/root'));
       const child = spawn(stepShim, step, { stdio: 'ignore' });
       const pid = await vi.waitFor(async () => Number(await readFile(at('pid'), 'utf8')), 5_000);

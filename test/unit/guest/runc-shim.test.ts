@@ -7,7 +7,7 @@ import { elfFile } from './support/elf.ts';
 import { CONFIG, runcBundle } from './support/runc-bundle.ts';
 
 const EM_AARCH64 = 183;
-const { at, bundle, program, writeConfig, readConfig, readConfigText, run, expectUntouched } = runcBundle();
+const { at, bundle, runtime, program, writeConfig, readConfig, readConfigText, run, expectUntouched } = runcBundle();
 
 describe('the runc shim', () => {
   it('adds mounts and variables to an x86_64 container, behind its own, and nothing else', async () => {
@@ -28,11 +28,14 @@ describe('the runc shim', () => {
     expect(await readdir(bundle)).toEqual(['config.json', 'rootfs']);
   });
 
-  it('hands everything to runc as it was', async () => {
+  it.each(['crun', 'runc'] as const)('hands everything to %s as it was, to runc only without crun', async (name) => {
+    await runtime('runc');
+    if (name === 'runc') await rm(at('runtime/crun'));
     await writeConfig(CONFIG);
     run(['--log', '', 'run', '--bundle', bundle, '--keep', 'a b']);
-    expect(await readFile(at('called'), 'utf8')).toBe(`--log\n\nrun\n--bundle\n${bundle}\n--keep\na b\n`);
+    expect(await readFile(at('called'), 'utf8')).toBe(`${name}\n--log\n\nrun\n--bundle\n${bundle}\n--keep\na b\n`);
     expect((await readConfig()).mounts).toHaveLength(4);
+    await runtime('crun');
   });
 
   it('changes a bundle once, however often it is started', async () => {

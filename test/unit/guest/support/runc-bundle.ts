@@ -34,14 +34,16 @@ export interface RuncBundle {
   readonly bundle: string;
   /** The compiled shim; its edits add two mounts and a variable unless a test writes others. */
   readonly shim: string;
-  /** A path in the temporary folder: `edits`, `called` (what the stand-in for runc was given), or a test's own. */
+  /** A path in the temporary folder: `edits`, `called` (what the stand-in for the runtime was given), or a test's own. */
   at(name: string): string;
   /** Writes a program into the root. */
   program(name: string, content: string | Buffer): Promise<void>;
   writeConfig(config: unknown): Promise<void>;
   readConfigText(): Promise<string>;
   readConfig(): Promise<Config>;
-  /** Runs the shim as containerd does; the real runc's exit status must be the shim's. */
+  /** Makes a stand-in for an OCI runtime, which notes what it was given, and ends with 7. */
+  runtime(name: 'crun' | 'runc'): Promise<void>;
+  /** Runs the shim as containerd does; the runtime's exit status must be the shim's. */
   run(args?: readonly string[]): void;
   /** Runs it on this configuration, which must stay as it is. */
   expectUntouched(config: unknown): Promise<void>;
@@ -55,8 +57,13 @@ export function runcBundle(): RuncBundle {
   let shim = '';
 
   beforeAll(async () => {
-    shim = await compileForHost('runc', folder, { EDITS_FILE: at('edits'), RUNC: at('runc') });
-    await writeFile(at('runc'), '#!/bin/sh\nprintf "%s\\n" "$@" >"$(dirname "$0")/called"\nexit 7\n', { mode: 0o755 });
+    await mkdir(at('runtime'));
+    shim = await compileForHost('runc', folder, {
+      EDITS_FILE: at('edits'),
+      CRUN: at('runtime/crun'),
+      RUNC: at('runtime/runc'),
+    });
+    await runtime('crun');
   }, 60_000);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -69,6 +76,10 @@ export function runcBundle(): RuncBundle {
     await writeFile(at('edits'), editsFile(EDITS));
   });
 
+  const runtime = (name: string): Promise<void> =>
+    writeFile(at(`runtime/${name}`), `#!/bin/sh\nprintf "%s\\n" ${name} "$@" >${at('called')}\nexit 7\n`, {
+      mode: 0o755,
+    });
   const program = (name: string, content: string | Buffer): Promise<void> =>
     writeFile(path.join(bundle, 'rootfs', name), content, { mode: 0o755 });
   const writeConfig = (config: unknown): Promise<void> =>
@@ -82,7 +93,7 @@ export function runcBundle(): RuncBundle {
       expect((error as { status: number }).status).toBe(7);
       return;
     }
-    throw new Error('runc was not started');
+    throw new Error('The runtime was not started');
   };
 
   return {
@@ -91,6 +102,7 @@ export function runcBundle(): RuncBundle {
       return shim;
     },
     at,
+    runtime,
     program,
     writeConfig,
     readConfigText,
