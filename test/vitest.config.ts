@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -14,9 +15,21 @@ const PROGRAMS = [
   'test/unit/native/*.test.ts',
 ];
 
-/** Integration tests boot real VMs, one file after the other, on two cores. */
+/** Integration tests whose machine is their own, to be stopped, killed and deleted. */
+const MACHINES = ['test/integration/{disk,driver,engine,image,lifecycle}.test.ts'];
+
+/** Of real machines, whose files run one after the other. `npm test` runs the two projects side by side. */
+const ofMachines = {
+  testTimeout: 180_000,
+  hookTimeout: 600_000,
+  fileParallelism: false,
+  globalSetup: 'test/integration/global-setup.ts',
+};
+
 export default defineConfig({
   test: {
+    // vitest would leave one CPU free, which of two is half; and a file that waits for a process leaves one free as well.
+    maxWorkers: availableParallelism() + 1,
     projects: [
       {
         extends: true,
@@ -40,10 +53,16 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 600_000,
-          fileParallelism: false,
-          globalSetup: 'test/integration/global-setup.ts',
+          exclude: MACHINES,
+          ...ofMachines,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'machines',
+          include: MACHINES,
+          ...ofMachines,
         },
       },
     ],
