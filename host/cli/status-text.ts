@@ -3,6 +3,7 @@
  * printable here.
  */
 import type { CacheStats, CacheStatus, EngineStatus, TranslatorStatus } from '../../guest/protocol.ts';
+import type { ProbeResult } from '../build/probe.ts';
 import type { MachineStatus } from '../machine/machine.ts';
 import { formatSize } from '../spec/units.ts';
 import { count } from './format.ts';
@@ -43,6 +44,12 @@ export function describeEngine({ state, version, restarts, reason }: EngineStatu
   const again = restarts === 0 ? '' : `, started again ${count(restarts, 'time', 'times')}`;
   if (state !== 'ready') return printable(`${state}${because(reason)}${again}`);
   return printable(`${version ?? 'ready'}${host === undefined ? '' : ` at ${host}`}${again}`);
+}
+
+/** What a build's step found: `box64, with the cache, 0 entries new and 1 reused`. */
+export function describeProbe({ translator, cache, entries }: ProbeResult): string {
+  const found = entries === null ? '' : `, ${count(entries.new, 'entry', 'entries')} new and ${entries.reused} reused`;
+  return `${translator ?? 'translated by what is not counted'}, ${cache ? 'with' : 'without'} the cache${found}`;
 }
 
 /** The translator's name for `list`: a question mark when it was not proved. */

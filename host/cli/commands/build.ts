@@ -13,7 +13,7 @@ import {
   unsupported,
 } from '../../build/request.ts';
 import { RosettaVmError } from '../../errors.ts';
-import { ignoreProgress, stage } from '../../progress.ts';
+import { ignoreProgress } from '../../progress.ts';
 import { BuildDisplay, type BuildDisplayMode } from '../build-display.ts';
 import type { CommandContext } from '../context.ts';
 import { renderExplanation } from '../explain-text.ts';
@@ -135,11 +135,8 @@ const foreignOption = (flag: string): Option =>
     });
 
 async function probe(context: CommandContext, machine: string): Promise<void> {
-  const signal = context.interrupts();
-  const agent = await runningMachine(context, machine, signal);
-  const { probeBuild } = await import('../../build/probe.ts');
-  const result = await stage(context.progress(), 'build.probe', 'Building the probe', () => probeBuild(agent, signal));
-  context.endProgress();
+  const { probeStep } = await import('../probe-step.ts');
+  const result = await probeStep(context, (signal) => runningMachine(context, machine, signal));
   if (context.json) return context.printJson([result]);
   const { translator, cache, entries } = result;
   context.print(

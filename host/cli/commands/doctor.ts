@@ -1,6 +1,7 @@
 /** `rosetta-vm doctor`: what works on this host, and what to do about the rest. */
 import { Command } from 'commander';
 import type { Capability } from '../../drivers/driver.ts';
+import { stage } from '../../progress.ts';
 import type { CommandContext } from '../context.ts';
 import { jsonOption, mirrorOption } from '../options.ts';
 import { type Style, widthOf } from '../style.ts';
@@ -13,7 +14,9 @@ everything, and 5 when something must be mended first.`;
 export function doctorCommand(context: CommandContext): Command {
   return new Command('doctor')
     .summary('check this host, and mend it with --fix')
-    .description('Checks whether this host can run machines, says why not, and what to do.')
+    .description(
+      'Checks whether this host can run machines, says why not, and what to do. In machines that run, it also builds a tiny x86_64 step.',
+    )
     .option('--fix', 'install what is missing (on Debian and its like through apt-get, with sudo)')
     .addOption(mirrorOption())
     .addOption(jsonOption())
@@ -26,10 +29,23 @@ export function doctorCommand(context: CommandContext): Command {
         context.endProgress();
       }
       const diagnosis = await diagnose(context.paths);
-      if (context.json) context.printJson(diagnosis.capabilities);
-      else context.print(renderDiagnosis(diagnosis.capabilities, context.style, widthOf(process.stdout)));
+      const capabilities = [...diagnosis.capabilities, ...(await runningBuilds(context))];
+      if (context.json) context.printJson(capabilities);
+      else context.print(renderDiagnosis(capabilities, context.style, widthOf(process.stdout)));
       requireUsable(diagnosis);
     });
+}
+
+async function runningBuilds(context: CommandContext): Promise<Capability[]> {
+  const machines = await context.machines();
+  // Without a machine there is nothing to load the build's code for.
+  if (!(await machines.list()).some(({ state }) => state === 'running')) return [];
+  const { buildChecks } = await import('../../build/checks.ts');
+  const checks = await stage(context.progress(), 'build.probe', 'Building the probe', () =>
+    buildChecks(machines, context.interrupts()),
+  );
+  context.endProgress();
+  return checks;
 }
 
 /** A line for what is well; what is not adds why and how to mend it. Lines are broken to `width` characters. */

@@ -1,6 +1,7 @@
 /** `rosetta-vm status`: one machine, in full. */
 import { Command } from 'commander';
 import type { CacheStats } from '../../../guest/protocol.ts';
+import type { ProbeResult } from '../../build/probe.ts';
 import type { PublishedPort } from '../../docker/ports.ts';
 import type { MachineStatus } from '../../machine/machine.ts';
 import type { Machines } from '../../machine/machines.ts';
@@ -8,7 +9,7 @@ import { formatSize } from '../../spec/units.ts';
 import type { CommandContext } from '../context.ts';
 import { formatDuration } from '../format.ts';
 import { jsonOption, optionalMachineArgument } from '../options.ts';
-import { describeCache, describeEngine, describeTranslator } from '../status-text.ts';
+import { describeCache, describeEngine, describeProbe, describeTranslator } from '../status-text.ts';
 import type { Style } from '../style.ts';
 import { renderFields } from '../table.ts';
 import { paintState } from './list.ts';
@@ -22,15 +23,23 @@ export function statusCommand(context: CommandContext): Command {
     .summary('show one machine')
     .description('Shows a machine: which translator is really in use, its cache, disks, memory and processes.')
     .addArgument(optionalMachineArgument())
+    .option('--probe', 'build a tiny x86_64 step in it, and show what that found')
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLES)
-    .action(async (name: string) => {
+    .action(async (name: string, { probe = false }: { probe?: boolean }) => {
       const machines = await context.machines();
+      const found = probe ? await probeOf(context, machines, name) : undefined;
       const status = await machines.status(name);
       const stats = status.health === null ? null : await cacheStats(machines, name);
-      if (context.json) return context.printJson([{ ...status, cacheStats: stats }]);
-      context.print(renderStatus(status, stats, Date.now(), context.style));
+      if (context.json) return context.printJson([{ ...status, cacheStats: stats, ...(found && { probe: found }) }]);
+      context.print(renderStatus(status, stats, Date.now(), context.style, found));
     });
+}
+
+/** Loaded late: a build's code is large, and a plain `status` needs none of it. */
+async function probeOf(context: CommandContext, machines: Machines, name: string): Promise<ProbeResult> {
+  const { probeStep } = await import('../probe-step.ts');
+  return await probeStep(context, () => machines.agent(name));
 }
 
 /** Null when the machine stopped meanwhile or its cache cannot be looked at: that must not hide the rest. */
@@ -43,7 +52,13 @@ async function cacheStats(machines: Machines, name: string): Promise<CacheStats 
 }
 
 /** The machine's fields, one a line, with times as of `nowMs`. */
-export function renderStatus(status: MachineStatus, stats: CacheStats | null, nowMs: number, style: Style): string {
+export function renderStatus(
+  status: MachineStatus,
+  stats: CacheStats | null,
+  nowMs: number,
+  style: Style,
+  probe?: ProbeResult,
+): string {
   const { name, state, reason, health, translator, cache, engine, docker, spec } = status;
   const fields: (readonly [string, string])[] = [];
   if (reason !== '') fields.push(['reason', reason]);
@@ -52,6 +67,7 @@ export function renderStatus(status: MachineStatus, stats: CacheStats | null, no
   if (cache !== null) fields.push(['cache', describeCache(cache, stats)]);
   else if (spec !== null) fields.push(['cache', spec.cache.enabled ? 'on, when it runs' : 'off']);
   if (engine !== null) fields.push(['docker', describeEngine(engine, docker?.host)]);
+  if (probe !== undefined) fields.push(['build step', describeProbe(probe)]);
   if (docker !== null && docker.ports.length > 0) fields.push(['ports', docker.ports.map(describePort).join('\n')]);
   if (health !== null) {
     const { totalBytes, availableBytes } = health.memory;
