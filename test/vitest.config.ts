@@ -15,17 +15,7 @@ const PROGRAMS = [
   'test/unit/native/*.test.ts',
 ];
 
-/** Integration tests whose machine is their own, to be stopped, killed and deleted. */
-const MACHINES = ['test/integration/{disk,driver,engine,image,lifecycle}.test.ts'];
-
-/** Of real machines, whose files run one after the other. `npm test` runs the two projects side by side. */
-const ofMachines = {
-  testTimeout: 180_000,
-  hookTimeout: 600_000,
-  fileParallelism: false,
-  globalSetup: 'test/integration/global-setup.ts',
-};
-
+/** Integration tests boot real VMs, one file after the other: two machines on two cores take more than twice as long. */
 export default defineConfig({
   test: {
     // vitest would leave one CPU free, which of two is half; and a file that waits for a process leaves one free as well.
@@ -53,16 +43,10 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          exclude: MACHINES,
-          ...ofMachines,
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'machines',
-          include: MACHINES,
-          ...ofMachines,
+          testTimeout: 180_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+          globalSetup: 'test/integration/global-setup.ts',
         },
       },
     ],

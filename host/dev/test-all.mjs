@@ -29,8 +29,7 @@ export async function testAll(root, rest) {
   await check('format and lint', () => tasks.lint(root, []));
   await suite(root, 'unit', rest, count);
   await suite(root, 'programs', rest, count);
-  // A machine seldom keeps two CPUs busy: these two projects, of about the same length, share them.
-  await Promise.all(['integration', 'machines'].map((project) => suite(root, project, rest, count)));
+  await suite(root, 'integration', rest, count);
   process.stdout.write(`${NEEDS_A_MAC.length} things cannot run here, they need a Mac: ${NEEDS_A_MAC.join('; ')}.\n`);
   process.stdout.write(`${count.passed} passed, ${count.failed} failed\n`);
   return count.failed === 0 && count.passed > 0 ? 0 : 1;

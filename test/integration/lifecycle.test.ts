@@ -1,4 +1,7 @@
-/** A machine's whole life, and every way in which it can be cut short. One machine, `life`, in one order of events. */
+/**
+ * A machine's whole life, and every way in which it can be cut short. One machine, `life`, in one order of events, without
+ * Docker, whose life engine.test.ts follows.
+ */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -13,7 +16,8 @@ import { parseSpec } from '../../host/spec/spec.ts';
 import { compileAmd64, machines, rosettaVm, runInGuest } from './support.ts';
 
 const NAME = 'life';
-const SIZES = ['--memory', '1GiB', '--disk', '2GiB', '--cpus', '2'];
+const SPEC_FILE = path.join(tmpdir(), `rvm-life-${process.pid}.yaml`);
+const SIZES = ['--file', SPEC_FILE, '--memory', '1GiB', '--disk', '2GiB', '--cpus', '2'];
 const paths = statePaths();
 const folder = machineFolder(paths, NAME);
 const runtime = runtimeDirectory(paths, NAME);
@@ -53,9 +57,11 @@ async function runAmd64(): Promise<void> {
 }
 
 beforeAll(async () => {
+  await writeFile(SPEC_FILE, 'engine:\n  enabled: false\n');
   await rosettaVm(['delete', NAME, '--yes']);
 });
 afterAll(async () => {
+  await rm(SPEC_FILE, { force: true });
   await rosettaVm(['down', NAME, '--force']);
   await rosettaVm(['delete', NAME, '--yes']);
 });
