@@ -171,7 +171,7 @@ test('the probe says from inside a step what translates and that the cache is in
   const outcome = await build(['--probe', '--json']);
   expect(JSON.parse(outcome.stdout)).toMatchObject([{ translator: 'box64', cache: true }]);
   const [status, doctor] = [await rosettaVm(['status', sharedMachine(), '--probe']), await rosettaVm(['doctor'])];
-  expect(status.stdout).toMatch(/^build step +box64, with the cache, \d+ entr(y|ies) new and \d+ reused$/m);
+  expect(status.stdout).toMatch(/^ {2}build step +box64, with the cache, \d+ entr(y|ies) new and \d+ reused$/m);
   expect(doctor.stdout).toContain(`x86_64 builds in ${sharedMachine()} run in box64, with the translation cache`);
 });
 
