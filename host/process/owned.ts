@@ -37,6 +37,7 @@ export class OwnedProcess {
   readonly #child: ChildProcess;
   #exit: ProcessExit | undefined;
   #tail = '';
+  #gaveUp = false;
 
   private constructor(command: ProcessCommand, env: NodeJS.ProcessEnv) {
     const [program = '', ...rest] = command.argv;
@@ -80,6 +81,11 @@ export class OwnedProcess {
     return this.#exit;
   }
 
+  /** Whether it wrote {@link ProcessCommand.fatal} words, and was killed for them. */
+  get gaveUp(): boolean {
+    return this.#gaveUp;
+  }
+
   /** The last lines that it wrote, for an error's text. */
   get tail(): string {
     return this.#tail.trimEnd().split('\n').slice(-TAIL_LINES).join('\n');
@@ -98,7 +104,10 @@ export class OwnedProcess {
     let left = MAX_LOG_BYTES;
     const take = (chunk: Buffer): void => {
       this.#tail = (this.#tail + chunk.toString('utf8')).slice(-TAIL_BYTES);
-      if (this.command.fatal?.test(this.#tail)) void this.kill();
+      if (!this.#gaveUp && this.command.fatal?.test(this.#tail) === true) {
+        this.#gaveUp = true;
+        void this.kill();
+      }
       if (left <= 0 || log.destroyed) return;
       log.write(chunk.subarray(0, left));
       left -= chunk.length;

@@ -17,6 +17,7 @@ export async function stopReason({ process, isQemu, shutdown }: Ending, serialLo
   if (isQemu && shutdown !== undefined) return await shutdownReason(String(shutdown.data.reason), serialLog);
   const exit = await process.exited;
   const words = process.tail === '' ? '' : ` It wrote:\n${process.tail}`;
+  if (process.gaveUp) return { kind: 'crashed', message: `${process.command.name} could not go on.${words}` };
   const killed = exit.signal === 'SIGKILL' || exit.signal === 'SIGTERM';
   const hint = exit.signal === 'SIGKILL' ? ' The kernel does that too, when memory runs out.' : '';
   return {
