@@ -16,10 +16,13 @@ const NEEDS_A_MAC = ['the Virtualization.framework driver', 'Rosetta itself (its
 export async function testAll(root, rest) {
   await buildAll(root, { install: true });
   const count = { passed: 0, failed: 0 };
+  /** What failed, told once more at the end: its own message is thousands of lines up by then. */
+  const failures = [];
   const check = async (title, work) => {
     const started = performance.now();
     const ok = (await work()) === 0;
     count[ok ? 'passed' : 'failed'] += 1;
+    if (!ok) failures.push(title);
     process.stdout.write(
       `${ok ? 'ok' : 'FAILED'}: ${title} (${((performance.now() - started) / 1000).toFixed(1)} s)\n`,
     );
@@ -27,9 +30,8 @@ export async function testAll(root, rest) {
   await check('host packages', () => ensureHostPackages(root));
   await check('types', () => tasks.check(root));
   await check('format and lint', () => tasks.lint(root, []));
-  await suite(root, 'unit', rest, count);
-  await suite(root, 'programs', rest, count);
-  await suite(root, 'integration', rest, count);
+  for (const project of ['unit', 'programs', 'integration']) await suite(root, project, rest, count, failures);
+  for (const failure of failures) process.stdout.write(`FAILED: ${failure}\n`);
   process.stdout.write(`${NEEDS_A_MAC.length} things cannot run here, they need a Mac: ${NEEDS_A_MAC.join('; ')}.\n`);
   process.stdout.write(`${count.passed} passed, ${count.failed} failed\n`);
   return count.failed === 0 && count.passed > 0 ? 0 : 1;
@@ -79,8 +81,8 @@ function isInstalled(program) {
   return folders.some((folder) => existsSync(path.join(folder, program)));
 }
 
-/** Runs one vitest project and adds its counts; a run that leaves no report counts as one failure. */
-async function suite(root, project, rest, count) {
+/** Runs one vitest project and adds its counts and failures; a run that leaves no report counts as one failure. */
+async function suite(root, project, rest, count, failures) {
   const report = path.join(tmpdir(), `rosetta-vm-${project}-${process.pid}.json`);
   const status = await vitest(root, [
     '--project',
@@ -93,17 +95,27 @@ async function suite(root, project, rest, count) {
     ...rest,
   ]);
   try {
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(
-      await readFile(report, 'utf8'),
-    );
+    const { numPassedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(await readFile(report, 'utf8'));
+    const failed = testResults.flatMap((file) => failuresOf(file, path.relative(root, file.name)));
+    if (status !== 0 && failed.length === 0) failed.push(`the ${project} tests: vitest ended with ${status}`);
     const notRun = numPendingTests + numTodoTests;
-    if (notRun > 0) process.stdout.write(`${notRun} tests of ${project} did not run: that counts as failed.\n`);
     count.passed += numPassedTests;
-    count.failed += Math.max(numFailedTests + notRun, status === 0 ? 0 : 1);
+    count.failed += failed.length + notRun;
+    failures.push(...failed);
+    if (notRun > 0) failures.push(`${notRun} tests of ${project} did not run: that counts as failed`);
   } catch {
-    process.stdout.write(`The ${project} tests left no report.\n`);
+    failures.push(`the ${project} tests left no report`);
     count.failed += 1;
   } finally {
     await rm(report, { force: true });
   }
+}
+
+/** A line for each failed test of a file, with what it said first; one for a file that failed as a whole. */
+function failuresOf(file, name) {
+  if (file.status !== 'failed') return [];
+  const told = (title, message) => `${title}: ${message.split('\n', 1)[0]}`;
+  const failed = file.assertionResults.filter((result) => result.status === 'failed');
+  if (failed.length === 0) return [told(name, file.message)];
+  return failed.map((result) => told(`${name} > ${result.fullName}`, result.failureMessages[0] ?? ''));
 }
