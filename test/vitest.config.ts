@@ -20,6 +20,8 @@ export default defineConfig({
   test: {
     // vitest would leave one CPU free, which of two is half; and a file that waits for a process leaves one free as well.
     maxWorkers: availableParallelism() + 1,
+    // The second that is vitest's own is gone in a pause of a busy machine.
+    expect: { poll: { timeout: 15_000 } },
     projects: [
       {
         extends: true,

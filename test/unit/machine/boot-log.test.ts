@@ -85,7 +85,7 @@ describe('a log over its limit', () => {
     const limit = limitBootLog(log, complain);
     try {
       await appendFile(log, 'last words');
-      await expect.poll(async () => (await stat(log)).size, { timeout: 10_000 }).toBeLessThan(8 * 1024 * 1024);
+      await expect.poll(async () => (await stat(log)).size).toBeLessThan(8 * 1024 * 1024);
       await appendFile(log, ' and more');
     } finally {
       await limit.close();
@@ -99,7 +99,7 @@ describe('a log over its limit', () => {
   it('complains once when the log cannot be looked at', async () => {
     const complain = vi.fn();
     const limit = limitBootLog(path.join(folder, 'gone', 'serial.log'), complain);
-    await expect.poll(() => complain.mock.calls.length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => complain.mock.calls.length).toBe(1);
     await limit.close();
   });
 });
@@ -117,7 +117,7 @@ describe('following a log', () => {
         seen += Buffer.from(chunk).toString('latin1');
       }
     })();
-    const sees = (text: string) => expect.poll(() => seen, { timeout: 10_000 }).toBe(text);
+    const sees = (text: string) => expect.poll(() => seen).toBe(text);
     const end = async () => {
       abort.abort();
       await reading;

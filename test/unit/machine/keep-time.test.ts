@@ -148,7 +148,7 @@ test('the keeper survives an agent whose socket comes and goes, and a watch that
     const server = linkServer(http).listen(socket);
     await once(server, 'listening');
     tick();
-    await expect.poll(() => heard.includes(round), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => heard.includes(round)).toBe(true);
     http.closeAllConnections();
     server.close();
     await once(server, 'close');
