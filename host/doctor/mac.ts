@@ -1,18 +1,25 @@
 /** The Mac's part of the diagnosis: the signed copy of node that host processes run on. */
 import type { Capability } from '../drivers/driver.ts';
-import { addonFile } from '../drivers/vz/load-addon.ts';
 import { hostEnvironment } from '../drivers/vz/signed-host/environment.ts';
 import { inspectSignedHost } from '../drivers/vz/signed-host/inspect.ts';
-import { buildFacts, realSurroundings, signedHostProgram } from '../drivers/vz/signed-host/program.ts';
+import {
+  buildFacts,
+  installedAddon,
+  realSurroundings,
+  type Surroundings,
+  signedHostProgram,
+} from '../drivers/vz/signed-host/program.ts';
 import { RosettaVmError } from '../errors.ts';
 import type { StatePaths } from '../paths.ts';
 import type { ProgressSink } from '../progress.ts';
 
 /** A line a step. Never rejects for what the host lacks; nothing is created. */
-export async function signedHostChecks(paths: StatePaths): Promise<Capability[]> {
+export async function signedHostChecks(
+  paths: StatePaths,
+  surroundings: Surroundings = realSurroundings(),
+): Promise<Capability[]> {
   try {
-    const surroundings = realSurroundings();
-    const facts = await buildFacts(await addonFile(), surroundings);
+    const facts = await buildFacts(await installedAddon(surroundings), surroundings);
     const { run, env } = surroundings;
     return await inspectSignedHost({ hosts: paths.hosts, facts, run, env: hostEnvironment(env) });
   } catch (error) {
@@ -26,10 +33,12 @@ export async function signedHostChecks(paths: StatePaths): Promise<Capability[]>
 export async function mendSignedHost(
   paths: StatePaths,
   options: { readonly onProgress: ProgressSink; readonly signal?: AbortSignal | undefined },
+  surroundings: Surroundings = realSurroundings(),
 ): Promise<string | null> {
-  const rows = await signedHostChecks(paths);
+  const rows = await signedHostChecks(paths, surroundings);
   if (rows.every(({ status }) => status === 'ok')) return null;
-  const program = await signedHostProgram({ hosts: paths.hosts, addon: await addonFile(), again: true, ...options });
+  const addon = await installedAddon(surroundings);
+  const program = await signedHostProgram({ hosts: paths.hosts, addon, surroundings, again: true, ...options });
   await program.release();
   return `Signed a copy of Node.js: ${program.argv[0]}.`;
 }

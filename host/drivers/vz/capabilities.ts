@@ -40,8 +40,9 @@ export function describeMac(report: VzHostReport): HostCapabilities {
 }
 
 /** The capabilities of a Mac, or of what is none, whose addon cannot be asked. */
-export function describeWithoutAddon({ what, why, fix }: RosettaVmError): HostCapabilities {
-  return { driver: 'vz', usable: false, capabilities: [{ id: 'addon', status: 'missing', what, why, fix }] };
+export function describeWithoutAddon({ what, why, fix, facts }: RosettaVmError): HostCapabilities {
+  const id = typeof facts.capability === 'string' ? facts.capability : 'addon';
+  return { driver: 'vz', usable: false, capabilities: [{ id, status: 'missing', what, why, fix }] };
 }
 
 /** What the plan needs of any process. Throws `E_HOST_UNSUPPORTED`, or `E_HOST_MISSING` for Rosetta. */

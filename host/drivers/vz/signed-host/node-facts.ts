@@ -45,10 +45,13 @@ const ACCOUNT_SCRIPT = `process.stdout.write(JSON.stringify({
   shared: process.config.variables.node_shared === true, abi: process.versions.modules }))`;
 const ACCOUNT_LIMIT_MS = 20_000;
 
+/** The path in ROSETTA_VM_NODE; null: the running node is meant. */
+export const namedNode = (env: NodeJS.ProcessEnv): string | null => env[NODE_VARIABLE] || null;
+
 /** Of the node that ROSETTA_VM_NODE names, else of the running one. Throws `E_USAGE` when the former is no node. */
 export async function nodeAccount(env: NodeJS.ProcessEnv, run: CommandRunner): Promise<NodeAccount> {
-  const other = env[NODE_VARIABLE];
-  if (other === undefined || other === '') return ownAccount();
+  const other = namedNode(env);
+  if (other === null) return ownAccount();
   const answer = await run([other, '-e', ACCOUNT_SCRIPT], { env: hostEnvironment(env), limitMs: ACCOUNT_LIMIT_MS });
   try {
     return ACCOUNT.parse(JSON.parse(answer.stdout));
@@ -108,10 +111,16 @@ async function findLibnode(executable: string, abi: string): Promise<string> {
 
 const SYSCTL_LIMIT_MS = 5_000;
 
-/** What keeps this node from being the host process, or null. `appleSilicon`: what {@link isAppleSilicon} says. */
-export function refusal(node: NodeAccount, appleSilicon: boolean): RosettaVmError | null {
+/**
+ * What keeps this node from machines, or null. `appleSilicon`: what {@link isAppleSilicon} says; `named`: it is the one of
+ * ROSETTA_VM_NODE. For the running node that variable is no way out: it loads the addon itself, to ask the framework.
+ */
+export function refusal(
+  node: Pick<NodeAccount, 'execPath' | 'architecture'>,
+  { appleSilicon, named }: { readonly appleSilicon: boolean; readonly named: boolean },
+): RosettaVmError | null {
   if (node.architecture === 'arm64') return null;
-  const facts = { executable: node.execPath, architecture: node.architecture };
+  const facts = { capability: 'node-architecture', executable: node.execPath, architecture: node.architecture };
   if (!appleSilicon) {
     return new RosettaVmError('E_HOST_UNSUPPORTED', {
       what: 'This Mac has an Intel processor.',
@@ -121,11 +130,11 @@ export function refusal(node: NodeAccount, appleSilicon: boolean): RosettaVmErro
     });
   }
   return new RosettaVmError('E_HOST_UNSUPPORTED', {
-    what: 'This Node.js is an x86_64 program, which macOS itself runs under Rosetta.',
+    what: `${named ? `The Node.js of ${NODE_VARIABLE}` : 'This Node.js'} is an x86_64 program, which macOS itself runs under Rosetta.`,
     why: `${node.execPath} is built for ${node.architecture}; virtual machines with Rosetta need an arm64 process.`,
-    fix:
-      'Install an arm64 Node.js (in an arm64 terminal: `uname -m` says arm64) and reinstall rosetta-vm with it, ' +
-      `or set ${NODE_VARIABLE} to the path of one.`,
+    fix: named
+      ? `Set ${NODE_VARIABLE} to the path of an arm64 build of Node.js, or unset it.`
+      : 'Install an arm64 Node.js (in an arm64 terminal: `uname -m` says arm64) and reinstall rosetta-vm with it.',
     facts,
   });
 }

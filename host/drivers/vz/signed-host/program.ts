@@ -8,10 +8,11 @@ import { type CommandRunner, runCommand } from '../../../process/run-command.ts'
 import type { ProgressSink } from '../../../progress.ts';
 import { version } from '../../../version.ts';
 import type { HostProgram } from '../../driver.ts';
-import { ADDON_VARIABLE } from '../load-addon.ts';
+import type { VzAddon } from '../addon.ts';
+import { ADDON_VARIABLE, addonFile, loadAddon } from '../load-addon.ts';
 import { ensureSignedHost, type SignedHost } from './ensure.ts';
 import { hostEnvironment } from './environment.ts';
-import { isAppleSilicon, nodeAccount, nodeFacts, refusal } from './node-facts.ts';
+import { isAppleSilicon, namedNode, nodeAccount, nodeFacts, refusal } from './node-facts.ts';
 import type { BuildFacts, SourceFile } from './recipe.ts';
 
 export interface ProgramRequest {
@@ -30,6 +31,8 @@ export interface ProgramRequest {
 export interface Surroundings {
   readonly env: NodeJS.ProcessEnv;
   readonly run: CommandRunner;
+  /** process.arch of the node that runs: it loads the addon itself. */
+  readonly architecture: string;
   /** The host process's bundle. */
   readonly bundle: string;
 }
@@ -37,8 +40,32 @@ export interface Surroundings {
 export const realSurroundings = (): Surroundings => ({
   env: process.env,
   run: runCommand,
+  architecture: process.arch,
   bundle: packageFile('dist/machine-host.js'),
 });
+
+/**
+ * Throws `E_HOST_UNSUPPORTED` under an x86_64 node. Comes before the addon is looked for: npm leaves its package out under
+ * such a node, and one that is there the system refuses in words that do not say why.
+ */
+export async function requireArm64Node({ env, run, architecture }: Surroundings): Promise<void> {
+  if (architecture === 'arm64') return;
+  const appleSilicon = await isAppleSilicon(env, run);
+  const refused = refusal({ execPath: process.execPath, architecture }, { appleSilicon, named: false });
+  if (refused !== null) throw refused;
+}
+
+/** Path of the addon of this installation. Throws what {@link requireArm64Node} and {@link addonFile} throw. */
+export async function installedAddon(surroundings: Surroundings): Promise<string> {
+  await requireArm64Node(surroundings);
+  return await addonFile({ env: surroundings.env });
+}
+
+/** The addon itself. Throws what {@link requireArm64Node} and {@link loadAddon} throw. */
+export async function loadInstalledAddon(surroundings: Surroundings): Promise<VzAddon> {
+  await requireArm64Node(surroundings);
+  return await loadAddon({ env: surroundings.env });
+}
 
 /** Makes the copy when it is missing. Throws what {@link ensureSignedHost} and {@link buildFacts} throw. */
 export async function signedHostProgram(request: ProgramRequest): Promise<HostProgram> {
@@ -64,7 +91,8 @@ export function hostProgramOf(host: SignedHost, env: NodeJS.ProcessEnv): HostPro
  */
 export async function buildFacts(addon: string, { env, run, bundle }: Surroundings): Promise<BuildFacts> {
   const account = await nodeAccount(env, run);
-  const refused = refusal(account, account.architecture === 'arm64' || (await isAppleSilicon(env, run)));
+  const appleSilicon = account.architecture === 'arm64' || (await isAppleSilicon(env, run));
+  const refused = refusal(account, { appleSilicon, named: namedNode(env) !== null });
   if (refused !== null) throw refused;
   return {
     node: await nodeFacts(account),

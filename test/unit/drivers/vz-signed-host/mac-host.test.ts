@@ -34,7 +34,7 @@ async function mac({ report = macReport(), architecture = 'arm64', quirks = {} a
     loadAddon: async () => addon,
     addonFile: async () => facts.addon.path,
     hosts,
-    surroundings: { env: { ROSETTA_VM_NODE: executable }, run, bundle: facts.bundle.path },
+    surroundings: { env: { ROSETTA_VM_NODE: executable }, run, architecture: 'arm64', bundle: facts.bundle.path },
   });
   return { driver, calls, hosts };
 }

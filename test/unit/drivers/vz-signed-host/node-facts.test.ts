@@ -100,20 +100,29 @@ describe('which node', () => {
 
 describe('a node that cannot be the host', () => {
   test('is an x86_64 one on Apple silicon: said so, with what to do', () => {
-    const refused = refusal(account({ architecture: 'x64' }), true);
+    const refused = refusal(account({ architecture: 'x64' }), { appleSilicon: true, named: false });
     expect(refused).toMatchObject({
       code: 'E_HOST_UNSUPPORTED',
       what: expect.stringContaining('under Rosetta'),
-      fix: expect.stringMatching(/arm64 Node\.js.*ROSETTA_VM_NODE/s),
+      fix: expect.stringContaining('Install an arm64 Node.js'),
+    });
+    // It loads the addon itself, whatever node the machines would run on.
+    expect(refused?.fix).not.toContain('ROSETTA_VM_NODE');
+  });
+
+  test('is the x86_64 one that ROSETTA_VM_NODE names: the variable is what to mend', () => {
+    expect(refusal(account({ architecture: 'x64' }), { appleSilicon: true, named: true })).toMatchObject({
+      what: expect.stringContaining('The Node.js of ROSETTA_VM_NODE'),
+      fix: expect.stringContaining('Set ROSETTA_VM_NODE to the path of an arm64 build'),
     });
   });
 
   test('is any on an Intel Mac', () => {
-    expect(refusal(account({ architecture: 'x64' }), false)?.what).toContain('Intel');
+    expect(refusal(account({ architecture: 'x64' }), { appleSilicon: false, named: false })?.what).toContain('Intel');
   });
 
   test('is not an arm64 one', () => {
-    expect(refusal(account(), true)).toBeNull();
+    expect(refusal(account(), { appleSilicon: true, named: false })).toBeNull();
   });
 
   test('is told by the machine, not by the process', async () => {

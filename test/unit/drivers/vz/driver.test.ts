@@ -8,6 +8,7 @@ import type { VirtualMachine } from '../../../../host/drivers/driver.ts';
 import { hostDriver } from '../../../../host/drivers/index.ts';
 import { vzDriver } from '../../../../host/drivers/vz/driver.ts';
 import { VZ_LIMITS } from '../../../../host/drivers/vz/limits.ts';
+import { realSurroundings } from '../../../../host/drivers/vz/signed-host/program.ts';
 import { RosettaVmError } from '../../../../host/errors.ts';
 import { statePaths } from '../../../../host/paths.ts';
 import type { MachinePlan } from '../../../../host/plan/plan.ts';
@@ -57,7 +58,8 @@ describe('the driver', () => {
   });
 
   test('is the one for macOS, and on a system that is none its addon is what is missing', async () => {
-    const driver = await hostDriver(statePaths({ HOME: '/nowhere' }), 'darwin');
+    const surroundings = { ...realSurroundings(), env: {}, architecture: 'arm64' };
+    const driver = await hostDriver(statePaths({ HOME: '/nowhere' }), 'darwin', { surroundings });
     expect(driver.name).toBe('vz');
     if (process.platform === 'darwin') return;
     expect(await driver.probe()).toMatchObject({ usable: false, capabilities: [{ id: 'addon', status: 'missing' }] });
