@@ -22,9 +22,8 @@ export interface ServeOptions {
   /** The socket that programs connect to, as configured on the host. */
   readonly socketPath: string;
   readonly log: PartLog;
-  /** Shows a folder as that of {@link socketPath}; `unexpose` takes it away. Both may be called again. */
+  /** Shows a folder as that of {@link socketPath}, for as long as the cache is attached. May be called again. */
   expose(directory: string): Promise<void>;
-  unexpose(): Promise<void>;
   /** Called when programs cannot connect any more, with the reason, and when they can again. */
   onDown(reason: string): Promise<void>;
   onUp(): Promise<void>;
@@ -42,5 +41,6 @@ export interface CacheBackend {
   programOf(directory: string, file: string): Promise<string>;
   /** Why an entry cannot be used; undefined when it is whole. */
   check(directory: string, entry: CacheEntry): Promise<string | undefined>;
+  /** Resolves with a server that programs can reach, or that told `onDown` and goes on trying. */
   serve?(options: ServeOptions): Promise<CacheServer>;
 }

@@ -22,12 +22,15 @@ const STEADY_MS = 60_000;
 /** A translation of a large program takes seconds; a file that is empty for longer will stay so. */
 const UNFINISHED_MS = 60_000;
 const MAX_SAID_CHARACTERS = 500;
+/** Of the cache's folder, of the socket's below it, and of the socket: the same that Parallels Tools give them. */
+const FOLDER_MODE = 0o711;
+const SOCKET_MODE = 0o766;
 
 export const rosettad: CacheBackend = {
   name: 'rosettad',
   // Only the daemon, as root, writes: a client sends a descriptor and the daemon computes the digest itself. Others may
   // pass through to the socket below.
-  directoryMode: 0o711,
+  directoryMode: FOLDER_MODE,
   isEntry: (file) => /^[0-9a-f]{64}\.aotcache$/.test(file),
   // What the daemon's unfinished files are called is not known, so none is taken for one.
   isLeftover: () => false,
@@ -37,12 +40,7 @@ export const rosettad: CacheBackend = {
     bytes === 0 && Date.now() - usedMs > UNFINISHED_MS ? 'It is empty.' : undefined,
   serve: async (options) => {
     const daemon = new RosettaDaemon(options);
-    try {
-      await daemon.start();
-    } catch (error) {
-      await daemon.stop();
-      throw error;
-    }
+    await daemon.start();
     return daemon;
   },
 };
@@ -69,13 +67,16 @@ class RosettaDaemon implements CacheServer {
     this.#socket = path.join(options.directory, 'uds', path.basename(options.socketPath));
   }
 
-  /** Resolves when programs can connect. Throws `E_HOST_UNSUPPORTED` (no daemon in the share) or `E_TIMEOUT`. */
+  /**
+   * Resolves when programs can connect, or when the owner was told that they cannot yet: a guest that boots slowly misses
+   * the time limit, which says nothing of the next start. Throws `E_HOST_UNSUPPORTED`: no daemon is in the share.
+   */
   async start(): Promise<void> {
     const program = path.join(this.#options.shareDirectory, ROSETTA_DAEMON);
     await access(program).catch((error: Error) => {
       throw noDaemon(error);
     });
-    this.#supervising = this.#supervise(await this.#bringUp());
+    this.#supervising = this.#supervise(await this.#firstLife());
   }
 
   async stop(): Promise<void> {
@@ -88,14 +89,27 @@ class RosettaDaemon implements CacheServer {
       clearTimeout(killer);
     }
     await this.#supervising;
-    // Programs that find no socket run without the cache; what they do with a dead one is not known.
+    // Programs that find no socket run without the cache; what they do with a dead one is not known. Its folder stays:
+    // a container that starts meanwhile finds the next daemon's socket in it.
     await rm(this.#socket, { force: true });
-    await this.#options.unexpose();
   }
 
-  async #supervise(first: Life): Promise<void> {
-    const { log, onDown, onUp } = this.#options;
-    for (let life: Life | undefined = first; life !== undefined; ) {
+  /** Undefined when it did not serve. */
+  async #firstLife(): Promise<Life | undefined> {
+    const { log, onDown } = this.#options;
+    try {
+      return await this.#bringUp();
+    } catch (error) {
+      const reason = error instanceof RosettaVmError ? `${error.what} ${error.why}` : String(error);
+      log.error('rosettad did not start; programs run without the cache.', { reason, retryMs: this.#backoffMs });
+      await onDown(reason);
+      return undefined;
+    }
+  }
+
+  async #supervise(first: Life | undefined): Promise<void> {
+    const { log, onDown } = this.#options;
+    for (let life = first ?? (await this.#nextLife()); life !== undefined; life = await this.#nextLife()) {
       const startedAt = performance.now();
       const how = await life.ended;
       if (this.#stopped.signal.aborted) return;
@@ -103,39 +117,45 @@ class RosettaDaemon implements CacheServer {
       if (performance.now() - startedAt > STEADY_MS) this.#backoffMs = FIRST_BACKOFF_MS;
       log.error('rosettad ended; programs go on without the cache.', { how, retryMs: this.#backoffMs });
       await onDown(`rosettad ended: ${how}`);
-      life = await this.#untilUp();
-      if (life !== undefined) await onUp();
     }
   }
 
   /** The next daemon that serves; undefined when it is wanted no more. */
-  async #untilUp(): Promise<Life | undefined> {
+  async #nextLife(): Promise<Life | undefined> {
     const { signal } = this.#stopped;
     for (;;) {
       await sleep(this.#backoffMs, undefined, { signal }).catch(() => {});
       this.#backoffMs = Math.min(this.#backoffMs * 2, MAX_BACKOFF_MS);
       if (signal.aborted) return undefined;
-      try {
-        return await this.#bringUp();
-      } catch (error) {
-        if (signal.aborted) return undefined;
+      const life = await this.#bringUp().catch((error: unknown) => {
+        if (signal.aborted) return;
         this.#options.log.error('rosettad did not come back.', { reason: String(error), retryMs: this.#backoffMs });
-      }
+      });
+      if (life === undefined) continue;
+      await this.#options.onUp();
+      return life;
     }
   }
 
   async #bringUp(): Promise<Life> {
     const { socketPath, log, expose } = this.#options;
-    await mkdir(path.dirname(this.#socket), { recursive: true, mode: 0o711 });
+    const folder = path.dirname(this.#socket);
+    await mkdir(folder, { recursive: true });
+    // mkdir(2) applies the umask, and leaves a folder that is there as it is.
+    await chmod(folder, FOLDER_MODE);
     // A socket left behind makes the daemon end with EADDRINUSE.
     await rm(this.#socket, { force: true });
-    await expose(path.dirname(this.#socket));
+    await expose(folder);
+    // What is spawned from here on is the life that stop() ends.
+    this.#stopped.signal.throwIfAborted();
     const life = this.#spawn();
     this.#life = life;
     try {
       await this.#socketReady(life);
-      // Programs run as any user, and connecting needs write permission on the socket (unix(7)).
-      await chmod(this.#socket, 0o766);
+      // Programs run as any user, and connecting needs write permission on the socket and search permission on its
+      // folder (unix(7)), which the daemon may have made anew, or its own.
+      await chmod(folder, FOLDER_MODE);
+      await chmod(this.#socket, SOCKET_MODE);
     } catch (error) {
       life.child.kill('SIGKILL');
       await life.ended;
@@ -198,6 +218,6 @@ function notServing(why: string): RosettaVmError {
   return new RosettaVmError('E_TIMEOUT', {
     what: 'rosettad does not serve the cache.',
     why,
-    fix: 'Programs run without it. See `rosetta-vm logs`, and switch the cache off and on to try again.',
+    fix: 'Programs run without it, and it is started again and again. See `rosetta-vm logs`.',
   });
 }

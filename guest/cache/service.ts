@@ -52,7 +52,7 @@ export class CacheService {
   #enabled: boolean;
   /** How many want it off for a while. */
   #suspended = 0;
-  #switched: Promise<void> = Promise.resolve();
+  #turn: Promise<unknown> = Promise.resolve();
   #listener: () => Promise<void> = () => Promise.resolve();
   #diskReady: Promise<boolean> = Promise.resolve(false);
   #target: CacheTarget | undefined;
@@ -104,7 +104,7 @@ export class CacheService {
     } catch (error) {
       this.#fail(error);
     }
-    if (this.#isWanted) await this.#serve();
+    await this.#inTurn(() => this.#serve());
     await this.#changed();
   }
 
@@ -116,9 +116,11 @@ export class CacheService {
     this.#touchedTimer = undefined;
     this.#watcher?.close();
     this.#watcher = undefined;
-    await this.#stopServing();
-    // Programs that start from now on must not write where the folder was.
+    await this.#inTurn(() => this.#stopServing());
+    // Programs that start from now on must not write where the folder was, and containers not be given the socket's.
     await this.#changed();
+    const socketPath = this.#target?.socketPath;
+    if (socketPath !== undefined) await this.#unmount(path.dirname(socketPath));
     await this.#unmount(this.#settings.cacheMountPoint);
   }
 
@@ -185,12 +187,18 @@ export class CacheService {
     const whole = { ...request, keepBytes: request.keepBytes ?? this.#limitBytes };
     const expected = await prune(backend, this.#directory, { ...whole, dryRun: true });
     if (request.dryRun === true) return expected;
-    // A daemon may hold what is removed open or in an index; nothing is known, so it does not run meanwhile.
-    const served = this.#server !== undefined && expected.removedEntries > 0;
-    if (served) await this.#stopServing();
-    const result = await prune(backend, this.#directory, whole);
-    await this.#removeOtherBuilds(result.remainingBytes);
-    if (served) await this.#serve();
+    const result = await this.#inTurn(async () => {
+      // A daemon may hold what is removed open or in an index; nothing is known, so it does not run meanwhile.
+      const served = this.#server !== undefined && expected.removedEntries > 0;
+      if (served) await this.#stopServing();
+      try {
+        const removed = await prune(backend, this.#directory, whole);
+        await this.#removeOtherBuilds(removed.remainingBytes);
+        return removed;
+      } finally {
+        if (served) await this.#serve();
+      }
+    });
     if (result.removedEntries > 0) {
       const { removedEntries, removedBytes, removedCorrupt } = result;
       this.#log.info('Translations were removed.', { removedEntries, removedBytes, removedCorrupt });
@@ -277,24 +285,28 @@ export class CacheService {
     }
   }
 
-  /** Switches wait for each other: a daemon that stops and one that starts would meet at their socket. */
-  #switch(): Promise<void> {
-    const next = this.#switched.then(() => this.#switchNow());
-    this.#switched = next.catch(() => {});
+  /** Whoever starts or stops the daemon waits for the one before: two daemons would meet at their socket. */
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const next = this.#turn.then(act);
+    this.#turn = next.catch(() => {});
     return next;
   }
 
-  async #switchNow(): Promise<void> {
-    const wanted = this.#isWanted;
-    if (wanted) await this.#serve();
-    else await this.#stopServing();
-    await this.#changed();
-    this.#log.info(wanted ? 'The cache is on.' : 'The cache is off.');
+  #switch(): Promise<void> {
+    return this.#inTurn(async () => {
+      const wanted = this.#isWanted;
+      if (wanted) await this.#serve();
+      else await this.#stopServing();
+      await this.#changed();
+      this.#log.info(wanted ? 'The cache is on.' : 'The cache is off.');
+    });
   }
 
+  /** Where the cache is wanted and the backend has a daemon; one that runs is enough. */
   async #serve(): Promise<void> {
     const serve = this.#backend?.serve;
-    if (serve === undefined || this.#target === undefined || !this.#attached || this.#server !== undefined) return;
+    if (serve === undefined || this.#target === undefined || !this.#attached) return;
+    if (!this.#isWanted || this.#server !== undefined) return;
     try {
       const { shareDirectory, socketPath } = this.#target;
       if (socketPath === undefined) throw noSocketPath();
@@ -305,11 +317,9 @@ export class CacheService {
         socketPath,
         log: this.#log,
         expose: (folder) => this.#bind(folder, path.dirname(socketPath)),
-        unexpose: () => this.#unmount(path.dirname(socketPath)),
         onDown: (reason) => this.#told(reason),
         onUp: () => this.#told(undefined),
       });
-      this.#failure = undefined;
     } catch (error) {
       if (error instanceof RosettaVmError && error.code === 'E_HOST_UNSUPPORTED') {
         this.#unavailable = `${error.what} ${error.why}`;
@@ -338,8 +348,11 @@ export class CacheService {
 
   async #stopServing(): Promise<void> {
     const server = this.#server;
+    if (server === undefined) return;
     this.#server = undefined;
-    await server?.stop();
+    await server.stop();
+    // It was the daemon's: without a daemon there is none, while a cache that could not be attached has no daemon.
+    this.#failure = undefined;
   }
 
   /** Other builds' folders go when they are old, or when they and the current one are over the limit together. */

@@ -89,7 +89,8 @@ function notInShare(cause: Error): RosettaVmError {
   return new RosettaVmError('E_NOT_FOUND', {
     what: 'The Rosetta share has no translator.',
     why: cause.message,
-    fix: 'Install Rosetta on the Mac: softwareupdate --install-rosetta. Or choose another translator.',
+    // How Rosetta comes to a Mac depends on its macOS, which the guest does not know.
+    fix: 'Run `rosetta-vm doctor` on the Mac: it says whether Rosetta can be had there. Or choose another translator.',
     facts: { translator: 'rosetta' },
     cause,
   });

@@ -11,8 +11,8 @@
  *                              and prints `hit`, `translated`, `refused` or, when nobody serves, `none`.
  *
  * The real ones learn the configured path through an ioctl on the share; this reads it from the file `configured-path`
- * beside it. With a file `binds-configured` there, the daemon binds the configured path, as it may one day. Each start
- * adds its process id to `starts`.
+ * beside it. With a file `binds-configured` there, the daemon binds the configured path, as it may one day; with one
+ * `private-folder` it keeps others from uds, as its umask may say. Each start adds its process id to `starts`.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -226,6 +226,11 @@ static int run_daemon(const char *folder) {
     if (snprintf(address.sun_path, sizeof address.sun_path, "%s/uds/%s", folder, base) >=
         (int)sizeof address.sun_path)
       return 65;
+  }
+  snprintf(name, sizeof name, "%s/private-folder", own_folder);
+  if (access(name, F_OK) == 0) {
+    snprintf(name, sizeof name, "%s/uds", folder);
+    chmod(name, 0700);
   }
   int server = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   if (bind(server, (struct sockaddr *)&address, sizeof address) != 0 || listen(server, 64) != 0) {
