@@ -52,11 +52,21 @@ export async function register(
     throw refused(entry, error instanceof Error ? error.message : String(error));
   }
   const registered = await readEntry(directory, entry.name);
-  if (registered?.enabled !== true || registered.interpreter !== entry.interpreter) {
-    throw refused(entry, `It shows ${registered?.interpreter ?? 'no such entry'} instead.`);
+  const { enabled = false, interpreter = 'no such entry', flags = '' } = registered ?? {};
+  if (registered === undefined || !enabled || interpreter !== entry.interpreter || !sameFlags(flags, entry.flags)) {
+    throw refused(
+      entry,
+      `It shows ${interpreter}${enabled ? '' : ', not enabled,'} with the flags ‘${flags}’ instead.`,
+    );
   }
   const removed = rivals.map((rival) => rival.name).filter((name) => !name.startsWith(OWN_PREFIX));
   return { registered, removed };
+}
+
+/** The kernel prints them in an order of its own, and O with C, which implies it (fs/binfmt_misc.c, check_special_flags). */
+function sameFlags(shown: string, asked: string): boolean {
+  const inOrder = (flags: string): string => [...new Set(flags)].toSorted().join('');
+  return inOrder(shown) === inOrder(asked.includes('C') ? `${asked}O` : asked);
 }
 
 /** Names of our own entries begin with this; a switch of translators replaces them without a word. */

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { arch, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -79,6 +80,35 @@ describe('registering', () => {
   it('fails when the kernel shows another interpreter afterwards', async () => {
     await expect(register(directory, entry)).rejects.toMatchObject({ code: 'E_AGENT' });
     expect(await readFile(path.join(directory, 'register'), 'utf8')).toBe(binfmtLine(entry));
+  });
+
+  /**
+   * A pipe that is the kernel's entry: it has another program's at first, takes the `-1`, and shows `text` then. Each of
+   * its ends waits for the other, so nothing depends on time.
+   */
+  function kernelShows(text: string): ChildProcess {
+    const script = 'mkfifo "$1"; echo ready; printf %s "$2" >"$1"; cat "$1" >&2; printf %s "$3" >"$1"';
+    const file = path.join(directory, entry.name);
+    return spawn('sh', ['-c', script, 'sh', file, KERNEL_ROSETTA, text], { stdio: ['ignore', 'pipe', 'ignore'] });
+  }
+  const withFlags = (flags: string): string => ours.replace('flags: F', `flags: ${flags}`);
+
+  it.each([
+    ['POCF', 'POCF', true],
+    ['FPC', 'POCF', true],
+    ['POCF', 'OCF', false],
+    ['OCF', 'POCF', false],
+    ['OCF', '', false],
+  ])('with %s takes an entry with %s: %s', async (asked, shown, taken) => {
+    const kernel = kernelShows(withFlags(shown));
+    try {
+      await once(kernel.stdout ?? kernel, 'data');
+      const registered = register(directory, { ...entry, flags: asked });
+      if (taken) await expect(registered).resolves.toMatchObject({ registered: { flags: shown }, removed: [] });
+      else await expect(registered).rejects.toMatchObject({ why: expect.stringContaining(`the flags ‘${shown}’`) });
+    } finally {
+      kernel.kill();
+    }
   });
 
   it('lists what is there', async () => {
