@@ -132,7 +132,7 @@ export async function openSession(
       signal: context.interrupts(),
       onProgress: context.progress(),
     },
-    facts: { translator: modes.active.name, disk: diskMode(fingerprint.disk) },
+    facts: { translator: modes.own, disk: diskMode(fingerprint.disk) },
     ...{ fingerprint, recorder, clock, file },
   };
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { RosettaVmError } from '../../host/errors.ts';
 import type { TranslatorName } from '../../host/index.ts';
 import type { Architecture } from '../../images/debian/archive.ts';
-import { ensureGuestTree } from '../guest-tree.ts';
+import { ensureGuestTree, type TreeOptions } from '../guest-tree.ts';
 import type { Arm, Counts } from '../session.ts';
 import type { CommandBenchmark, Suite } from '../suites/schema.ts';
 import type { Bench, BenchmarkRunner, Sample } from './benchmark-runner.ts';
@@ -11,14 +11,15 @@ import { type Layer, makeLayer, removeLayer, runSetup, takeGuestSample } from '.
 import { bringInput } from './inputs.ts';
 import type { CacheMode } from './matrix.ts';
 
-/** Brings the trees and everything that it works on. Throws what that throws. */
+/** Brings the trees and everything that it works on. Throws what that throws. `treeOf` makes a tree in the guest. */
 export async function prepareCommand(
   bench: Bench,
   suite: Suite,
   benchmark: CommandBenchmark,
   arms: readonly Arm[],
+  treeOf: (options: TreeOptions) => Promise<string> = ensureGuestTree,
 ): Promise<BenchmarkRunner> {
-  const runner = new CommandRunner(bench, suite, benchmark);
+  const runner = new CommandRunner(bench, suite, benchmark, treeOf);
   for (const architecture of new Set(arms.map(architectureOf))) await runner.prepare(architecture);
   return runner;
 }
@@ -32,11 +33,16 @@ class CommandRunner implements BenchmarkRunner {
   readonly #bench: Bench;
   readonly #suite: Suite;
   readonly #benchmark: CommandBenchmark;
+  readonly #treeOf: (options: TreeOptions) => Promise<string>;
   readonly #layers = new Map<Architecture, Layer>();
-  /** Translators whose cache holds this command's translations. */
-  readonly #warm = new Set<string>();
 
-  constructor(bench: Bench, suite: Suite, benchmark: CommandBenchmark) {
+  constructor(
+    bench: Bench,
+    suite: Suite,
+    benchmark: CommandBenchmark,
+    treeOf: (options: TreeOptions) => Promise<string>,
+  ) {
+    this.#treeOf = treeOf;
     this.#bench = bench;
     this.#suite = suite;
     this.#benchmark = benchmark;
@@ -48,7 +54,7 @@ class CommandRunner implements BenchmarkRunner {
     const { tree: treeName, inputs, setup, limitSeconds } = this.#benchmark;
     const packages = this.#suite.trees[treeName] ?? [];
     const name = `bench-${this.#suite.suite}-${treeName}-${architecture}`;
-    const tree = await ensureGuestTree({ agent, paths, name, packages, architecture, mirror, signal, onProgress });
+    const tree = await this.#treeOf({ agent, paths, name, packages, architecture, mirror, signal, onProgress });
     const layer = await makeLayer(agent, this.#layerName(architecture), tree, signal);
     this.#layers.set(architecture, layer);
     for (const input of inputs)
@@ -63,15 +69,18 @@ class CommandRunner implements BenchmarkRunner {
   async sample(arm: Arm): Promise<Sample> {
     if (arm.native) return await this.#take(arm);
     const { translator, cache } = arm.dimensions as { readonly translator: TranslatorName; readonly cache: CacheMode };
-    await this.#bench.modes.set(translator, cache !== 'off');
-    if (cache === 'cold') {
-      await this.#bench.agent.cachePrune({ all: true }, { signal: this.#bench.signal });
-      this.#warm.delete(translator);
+    const { modes, signal } = this.#bench;
+    const work = this.#layerName('amd64');
+    await modes.set(translator, cache !== 'off');
+    if (cache === 'cold') await modes.emptyCache(signal);
+    // A cold sample, of whichever benchmark, may have emptied the cache that this one wants full.
+    while (cache === 'warm' && !modes.isFilled(translator, work)) {
+      await this.#take(arm);
+      modes.ran(translator, work);
     }
-    // A cold sample of another arm may have emptied the cache that this one wants full.
-    if (cache === 'warm' && !this.#warm.has(translator)) await this.#take(arm);
-    if (cache !== 'off') this.#warm.add(translator);
-    return await this.#take(arm);
+    const sample = await this.#take(arm);
+    if (cache !== 'off') modes.ran(translator, work);
+    return sample;
   }
 
   async #take(arm: Arm): Promise<Sample> {

@@ -1,0 +1,101 @@
+/** Commands in a guest that only pretends: what is in its cache, and what a sample would take with it. */
+import { Readable } from 'node:stream';
+import { describe, expect, test } from 'vitest';
+import { ModeSwitch } from '../../../../benchmarks/modes.ts';
+import type { Bench, BenchmarkRunner } from '../../../../benchmarks/runner/benchmark-runner.ts';
+import { prepareCommand } from '../../../../benchmarks/runner/command-runner.ts';
+import type { Arm } from '../../../../benchmarks/session.ts';
+import { type CommandBenchmark, parseSuite } from '../../../../benchmarks/suites/schema.ts';
+import { ignoreProgress } from '../../../../host/progress.ts';
+import { OFF, timed, WARM } from './samples.ts';
+
+const COLD: Arm = { native: false, dimensions: { cache: 'cold', translator: 'box64' } };
+
+const suite = parseSuite(
+  {
+    suite: 'exec',
+    title: 'Programs',
+    trees: { small: ['coreutils'] },
+    benchmarks: ['one', 'two'].map((id) => ({
+      ...{ id, kind: 'command', title: id, tier: 'quick', tree: 'small', command: [`/bin/${id}`], limitSeconds: 10 },
+    })),
+  },
+  'exec.yaml',
+);
+
+/** A start takes 2 s without the cache, 4 s when it writes, as the first two of a program do, and 1 s from then on. */
+class Guest {
+  cache = false;
+  readonly starts = new Map<string, number>();
+  readonly argvs: (readonly string[])[] = [];
+
+  readonly agent = {
+    health: async () => ({ translator: { wanted: 'box64', active: BOX64 } }),
+    cacheSwitch: async ({ enabled }: { readonly enabled: boolean }) => {
+      this.cache = enabled;
+      return { backend: 'dynacache', state: enabled ? 'on' : 'off' };
+    },
+    cachePrune: async () => this.starts.clear(),
+    cacheActivity: async () => ({ newEntries: 0, reusedEntries: 0 }),
+    execCounts: async () => ({ counted: true, translators: [] }),
+    exec: async ({ argv }: { readonly argv: readonly string[] }) => {
+      this.argvs.push(argv);
+      return {
+        stdout: Readable.from([Buffer.from(this.#answer(argv))]),
+        stderr: Readable.from([]),
+        exit: Promise.resolve({ code: 0, signal: null }),
+        close: () => {},
+      };
+    },
+  } as unknown as Bench['agent'];
+
+  #answer(argv: readonly string[]): string {
+    const command = argv.at(-1) ?? '';
+    if (!argv.some((word) => word.includes('hyperfine'))) return '';
+    return `# span\n1 2\n# product\n${'ab'.repeat(32)}  -\n# hyperfine\n${JSON.stringify({ results: [timed(this.#seconds(command))] })}\n`;
+  }
+
+  #seconds(command: string): number {
+    if (!this.cache) return 2;
+    const before = this.starts.get(command) ?? 0;
+    this.starts.set(command, before + 1);
+    return before < 2 ? 4 : 1;
+  }
+}
+
+const BOX64 = { name: 'box64', build: 'b', proved: true };
+
+async function runners(guest: Guest): Promise<BenchmarkRunner[]> {
+  const bench = {
+    agent: guest.agent,
+    modes: await ModeSwitch.take(guest.agent, true),
+    signal: new AbortController().signal,
+    onProgress: ignoreProgress,
+  } as unknown as Bench;
+  const prepare = (benchmark: CommandBenchmark) =>
+    prepareCommand(bench, suite, benchmark, [OFF, COLD, WARM], async () => '/data/roots/small');
+  return await Promise.all(suite.benchmarks.map((one) => prepare(one as CommandBenchmark)));
+}
+
+describe('a warm sample', () => {
+  test('finds everything in the cache, whatever was measured before it and in whichever round', async () => {
+    const [one, two] = (await runners(new Guest())) as [BenchmarkRunner, BenchmarkRunner];
+    const values: number[] = [];
+    for (const _round of [1, 2]) {
+      for (const runner of [one, two]) {
+        for (const arm of [OFF, COLD, WARM, WARM, COLD, OFF]) {
+          const { value } = await runner.sample(arm);
+          if (arm === WARM) values.push(value);
+        }
+      }
+    }
+    expect(values).toEqual(Array.from({ length: 8 }, () => 1));
+  });
+
+  test('fills the cache once as long as nothing empties it', async () => {
+    const guest = new Guest();
+    const [one] = (await runners(guest)) as [BenchmarkRunner];
+    for (const _sample of [1, 2, 3]) await one.sample(WARM);
+    expect(guest.starts.get('/bin/one')).toBe(5);
+  });
+});
