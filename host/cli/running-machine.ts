@@ -35,8 +35,7 @@ async function start(
   remembered: MachineSpec | null,
   signal: AbortSignal,
 ): Promise<void> {
-  const { loadSpec } = await import('../spec/load.ts');
-  const { spec } = await loadSpec({ cwd: process.cwd(), remembered });
+  const { spec } = await machines.loadSpec({ cwd: process.cwd(), remembered });
   await machines.up(name, spec, { signal, onProgress: context.progress() });
 }
 

@@ -108,6 +108,11 @@ export interface Driver {
   /** What `up --dry-run` prints: each process that `start` would run, with its arguments. */
   explain(plan: MachinePlan): Promise<readonly (readonly string[])[]>;
   /**
+   * What refused a spec, or the plan to be made of it, before this driver was asked: as the driver itself would tell it.
+   * Absent: as it is.
+   */
+  refusal?(error: unknown): unknown;
+  /**
    * What a new machine is given and keeps: {@link MachinePlan.machineIdentifier} in this driver's form. Absent: any UUID
    * will do.
    */

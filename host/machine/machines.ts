@@ -1,6 +1,7 @@
 /** The library's face: machines by name. Every method works from any process; the truth is on disk and in the locks. */
 import type { AgentClient } from '../channel/agent-client.ts';
 import type { ProgressSink } from '../progress.ts';
+import type { LoadedSpec, LoadSpecOptions } from '../spec/load.ts';
 import type { MachineSpec } from '../spec/spec.ts';
 import type { DeletionItem, DryRun, MachineStatus } from './machine.ts';
 
@@ -16,6 +17,8 @@ export interface UpOptions {
 }
 
 export interface Machines {
+  /** {@link loadSpec}; what is refused for what this host's machines cannot be has its driver's facts with it. */
+  loadSpec(options: LoadSpecOptions): Promise<LoadedSpec>;
   /** Every machine, by name; also the kept data disks. */
   list(): Promise<MachineStatus[]>;
   /** Throws `E_NOT_FOUND`. */

@@ -16,7 +16,7 @@ import { inspectMachine } from './inspect.ts';
 import type { MachineStatus } from './machine.ts';
 import type { Machines } from './machines.ts';
 import { machineFolder, machineNames } from './record.ts';
-import { bringUp, dryRun } from './up.ts';
+import { bringUp, dryRun, withRefusals } from './up.ts';
 
 export interface OpenOptions {
   /** Default: from the environment (host/paths.ts). */
@@ -62,6 +62,11 @@ export function openMachines(options: OpenOptions = {}): Machines {
   }
 
   return {
+    loadSpec: async (specOptions) => {
+      // With it comes a parser of YAML, which most commands do without.
+      const { loadSpec } = await import('../spec/load.ts');
+      return await withRefusals(await driver(), () => loadSpec(specOptions));
+    },
     list,
     status: (name) => inspectMachine(paths, checkMachineName(name)),
     up: async (name, spec, upOptions = {}) => {

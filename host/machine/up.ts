@@ -106,11 +106,11 @@ async function start(starting: Starting): Promise<void> {
   const { paths, driver, folder, draft, options } = starting;
   const { signal, onProgress = ignoreProgress, ask } = options;
   const { spec } = draft;
-  const draftPlan = await planFor(paths, folder, draft, imageToCome(paths));
-  await checkDataDisk(paths, draftPlan);
+  const draftPlan = await planFor(starting, imageToCome(paths));
+  await withRefusals(driver, () => checkDataDisk(paths, draftPlan));
   await driver.prepare?.(draftPlan, { onProgress, signal, ask });
   const image = await imageFor(starting);
-  const plan = await planFor(paths, folder, draft, image);
+  const plan = await planFor(starting, image);
   const systemDisk = await ensureSystemDisk({ driver, image, spec, paths, signal, onProgress });
   await stage(onProgress, 'machine.prepare', 'Preparing the machine', async () => {
     await endOrphans(plan.runtime.directory);
@@ -133,7 +133,7 @@ export async function dryRun(paths: StatePaths, driver: Driver, name: string, sp
   });
   if (existing !== null) checkKernel(spec, hostFacts(), existing.kernelVersion);
   const draft = await recordFor(driver, name, spec, await readRecord(folder));
-  const plan = await planFor(paths, folder, draft, existing ?? imageToCome(paths));
+  const plan = await planFor({ paths, driver, folder, draft }, existing ?? imageToCome(paths));
   const imageExists = existing !== null && !(await isOutdated(existing, spec));
   return { plan, commands: await driver.explain(plan), imageExists };
 }
@@ -198,8 +198,9 @@ async function isOutdated(image: ImageRecord, spec: MachineSpec): Promise<boolea
 }
 
 /** Builds the default image. What this host lacks for a machine is told before minutes go into that. */
-async function defaultImage({ paths, driver, folder, draft, options }: Starting): Promise<ImageRecord> {
-  await driver.explain(await planFor(paths, folder, draft, imageToCome(paths)));
+async function defaultImage(starting: Starting): Promise<ImageRecord> {
+  const { paths, driver, draft, options } = starting;
+  await driver.explain(await planFor(starting, imageToCome(paths)));
   const { buildImage } = await imageBuilder();
   const { signal, onProgress = ignoreProgress, mirror } = options;
   return await stage(onProgress, 'image.build', 'Building the guest image', () =>
@@ -208,25 +209,28 @@ async function defaultImage({ paths, driver, folder, draft, options }: Starting)
 }
 
 async function planFor(
-  paths: StatePaths,
-  folder: MachineFolder,
-  draft: Draft,
+  { paths, driver, folder, draft }: Omit<Starting, 'options'>,
   image: ImageFacts,
 ): Promise<MachinePlan> {
-  return makePlan(
-    draft.spec,
-    hostFacts(),
-    {
-      name: folder.name,
-      directory: folder.directory,
-      runtimeDirectory: runtimeDirectory(paths, folder.name),
-      cid: draft.cid,
-      macAddress: draft.macAddress,
-      machineIdentifier: draft.machineIdentifier,
-      dataDiskBytes: await fileBytes(folder.dataDisk),
-    },
-    image,
-  );
+  const machine = {
+    name: folder.name,
+    directory: folder.directory,
+    runtimeDirectory: runtimeDirectory(paths, folder.name),
+    cid: draft.cid,
+    macAddress: draft.macAddress,
+    machineIdentifier: draft.machineIdentifier,
+    dataDiskBytes: await fileBytes(folder.dataDisk),
+  };
+  return await withRefusals(driver, () => makePlan(draft.spec, hostFacts(), machine, image));
+}
+
+/** What is refused before the driver is asked, it tells all the same: see {@link Driver.refusal}. */
+export async function withRefusals<T>(driver: Driver, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw driver.refusal?.(error) ?? error;
+  }
 }
 
 /**

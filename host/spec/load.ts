@@ -21,17 +21,25 @@ export type SpecOverrides = {
   readonly cache?: { readonly enabled?: boolean } | undefined;
 };
 
+export interface LoadSpecOptions {
+  readonly file?: string | undefined;
+  readonly cwd: string;
+  readonly remembered?: MachineSpec | null;
+  readonly overrides?: SpecOverrides;
+}
+
+export interface LoadedSpec {
+  readonly spec: MachineSpec;
+  /** The file that it is from, or null. */
+  readonly source: string | null;
+}
+
 /**
  * Loads a spec. `file` must exist when given; without it `rosetta-vm.yaml` in `cwd` is used when it is there, else
  * what is `remembered` of the machine, else the defaults. Share paths become absolute, relative to the file's folder.
  * Throws `E_NOT_FOUND`, `E_INVALID` or `E_SIZE`.
  */
-export async function loadSpec(options: {
-  file?: string | undefined;
-  cwd: string;
-  remembered?: MachineSpec | null;
-  overrides?: SpecOverrides;
-}): Promise<{ spec: MachineSpec; source: string | null }> {
+export async function loadSpec(options: LoadSpecOptions): Promise<LoadedSpec> {
   const { cwd, remembered = null } = options;
   // Checked apart, so that an error names the flags and not the file.
   const flags = given(options.overrides ?? {});

@@ -210,7 +210,7 @@ function specError(issue: z.core.$ZodIssue | undefined, source: string): Rosetta
     what: `${path === '' ? 'The content' : JSON.stringify(path)} in ${source} is not valid.`,
     why: issue?.message ?? 'It does not have the documented shape.',
     fix: '`rosetta-vm config schema` shows what is allowed.',
-    facts: { key: path },
+    facts: { key: path, problem: issue?.code ?? null },
   });
 }
 

@@ -99,13 +99,12 @@ async function up(context: CommandContext, name: string, flags: UpFlags): Promis
 }
 
 async function settleSpec(machines: Machines, name: string, flags: UpFlags): Promise<MachineSpec> {
-  const { loadSpec } = await import('../../spec/load.ts');
   const { file, cpus, memory, disk, image, translator } = flags;
   const existing = await machines.status(name).catch((error: unknown) => {
     if (asRosettaVmError(error).code === 'E_NOT_FOUND') return null;
     throw error;
   });
-  const { spec } = await loadSpec({
+  const { spec } = await machines.loadSpec({
     file,
     cwd: process.cwd(),
     remembered: existing?.spec ?? null,

@@ -15,7 +15,7 @@ import {
   versionOf,
 } from './capabilities.ts';
 import { vzConfiguration } from './configuration.ts';
-import { asEarlyRefusal } from './early-refusal.ts';
+import { asEarlyRefusal, asSpecRefusal } from './early-refusal.ts';
 import { explainConfiguration } from './explain.ts';
 import { VZ_LIMITS, type VzLimits } from './limits.ts';
 import { parseHostReport } from './messages.ts';
@@ -61,6 +61,7 @@ export function vzDriver({ loadAddon, limits = VZ_LIMITS }: VzDriverOptions): Dr
       requireMac(report, plan);
       return explainConfiguration(configure(plan, report));
     },
+    refusal: asSpecRefusal,
     newMachineIdentifier: async () => (await look()).addon.newMachineIdentifier(),
   };
 }

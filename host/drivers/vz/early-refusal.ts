@@ -1,6 +1,6 @@
 /**
  * Numbers for what is refused before the framework is asked. Whoever looks first, `--json` says by which VZError the
- * framework refuses such a configuration.
+ * framework refuses such a configuration. Inferred from its headers, not seen: on no Mac has it been asked for these.
  */
 import { type ErrorFacts, RosettaVmError } from '../../errors.ts';
 import { errorName } from './error-names.ts';
@@ -23,4 +23,20 @@ export function asEarlyRefusal(error: unknown): unknown {
   const isDiskImage = 'role' in facts && (code === 'E_SIZE' || code === 'E_CORRUPT');
   const number = isDiskImage ? INVALID_DISK_IMAGE : INVALID_CONFIGURATION;
   return new RosettaVmError(code, { what, why, fix, facts: { ...facts, ...number }, cause });
+}
+
+/**
+ * The same for a spec, or a plan that was to be made of one: of what is refused there, the framework would have been given
+ * CPUs, memory and disks. All else is rosetta-vm's own.
+ */
+export function asSpecRefusal(error: unknown): unknown {
+  return error instanceof RosettaVmError && isOfConfiguration(error) ? asEarlyRefusal(error) : error;
+}
+
+function isOfConfiguration({ code, facts }: RosettaVmError): boolean {
+  if ('url' in facts || 'available' in facts) return true;
+  if ('path' in facts) return code !== 'E_PATH_TOO_LONG';
+  // A size below what a guest can do with is rosetta-vm's own limit.
+  if (facts.field === 'memory') return Number(facts.bytes) > Number(facts.max);
+  return facts.key === 'cpus' && (facts.problem === 'too_big' || facts.problem === 'too_small');
 }
