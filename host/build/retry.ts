@@ -4,6 +4,7 @@
  */
 import type { DenyFrom, TranslatorName } from '../../guest/protocol.ts';
 import type { AgentClient, Hold } from '../channel/agent-client.ts';
+import { deny } from './deny.ts';
 import type { Suspicion } from './failure.ts';
 import type { BuildStep } from './steps.ts';
 
@@ -99,13 +100,6 @@ async function remember(
     return;
   }
   const reason = `Failed in a build: ${failed.suspicion?.evidence ?? ''}`.slice(0, 200);
-  await agent.denyAdd({ program, from, reason });
-  const avoided = from === 'cache' ? 'the cache' : from;
-  // A translator that the kernel starts itself asks nobody: the list counts only where the router stands before it.
-  const { counted } = await agent.execCounts();
-  tell(
-    counted
-      ? `${helped} ${program} is kept from ${avoided} from now on (\`cache deny list\`).`
-      : `${helped} ${program} would be kept from ${avoided} if \`rosetta: {router: true}\` were set; it is noted (\`cache deny list\`).`,
-  );
+  const { effect } = await deny(agent, { program, from, reason });
+  tell(`${helped} ${effect}`);
 }

@@ -1,6 +1,7 @@
 /** `rosetta-vm cache deny`: programs that are kept from the cache or from a translator. */
 import { Command, Option } from 'commander';
 import type { DenyFrom, DenyKey, DenyList } from '../../../guest/protocol.ts';
+import { deny } from '../../build/deny.ts';
 import { RosettaVmError } from '../../errors.ts';
 import type { CommandContext } from '../context.ts';
 import { formatAge } from '../format.ts';
@@ -54,7 +55,9 @@ function addCommand(context: CommandContext): Command {
     .action(async (name: string, flags: KeyFlags & { readonly from: DenyFrom; readonly reason: string }) => {
       const key = keyOf(flags);
       const agent = await (await context.machines()).agent(name);
-      show(context, await agent.denyAdd({ ...key, from: flags.from, reason: flags.reason }));
+      const { list, counts, effect } = await deny(agent, { ...key, from: flags.from, reason: flags.reason });
+      show(context, list);
+      if (!counts) context.tell(`${effect}\n`);
     });
 }
 

@@ -4,14 +4,14 @@ import { access, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { CacheStats } from '../../../guest/protocol.ts';
+import type { CacheStats, Health } from '../../../guest/protocol.ts';
 import { machineFolder, newIdentity, writeRecord } from '../../../host/machine/record.ts';
 import { statePaths } from '../../../host/paths.ts';
 import { parseSpec } from '../../../host/spec/spec.ts';
 import { temporaryFolder } from '../machine/temporary.ts';
 import { commandLine, environment, type Outcome } from './command-line.ts';
 import { hostTools } from './host-tools.ts';
-import { realAgent, scriptedAgent, standIn } from './stand-in.ts';
+import { HEALTH, realAgent, scriptedAgent, standIn } from './stand-in.ts';
 
 const cli = commandLine();
 
@@ -177,11 +177,15 @@ test('cache deny shows, adds and removes rows, and wants a program to be named',
     'GET /v1/cache/deny': () => ({ rows: [row] }),
     'POST /v1/cache/deny': answer([row]),
     'POST /v1/cache/deny/remove': answer([]),
+    'GET /v1/execs': () => ({ counted: true, translators: [] }),
   });
   const deny = (...args: string[]) => cli.run(['cache', 'deny', ...args], { home });
   expect((await deny('list', 'ci')).stdout).toMatch(/KEPT FROM.*\n\/usr\/bin\/ld +- +cache +2m +added by hand\n/);
   expect(json(await deny('list', 'ci', '--json'))).toEqual([{ schemaVersion: 1, ...row }]);
-  await deny('add', 'ci', '--program', '/usr/bin/ld', '--build-id', 'ABCD', '--from', 'box64', '--reason', 'crashes');
+  const added = await deny(
+    ...['add', 'ci', '--program', '/usr/bin/ld', '--build-id', 'ABCD', '--from', 'box64', '--reason', 'crashes'],
+  );
+  expect(added).toMatchObject({ status: 0, stderr: '' });
   expect((await deny('remove', 'ci', '--program', '/usr/bin/ld')).stdout).toBe('no program is kept from anything\n');
   expect(asked).toEqual([
     { program: '/usr/bin/ld', buildId: 'abcd', from: 'box64', reason: 'crashes' },
@@ -190,6 +194,30 @@ test('cache deny shows, adds and removes rows, and wants a program to be named',
   const unnamed = await deny('add', 'ci');
   expect(unnamed).toMatchObject({ status: 2, stderr: expect.stringContaining('--program') });
   expect((await deny('add', 'ci', '--program', '/a', '--from', 'fex')).status).toBe(2);
+});
+
+describe('cache deny add, where no router reads the list,', () => {
+  const add = async (health: Health, ...key: string[]) => {
+    const home = await running({
+      'GET /v1/health': () => health,
+      'POST /v1/cache/deny': () => ({ rows: [] }),
+      'GET /v1/execs': () => ({ counted: false, translators: [] }),
+    });
+    return await cli.run(['cache', 'deny', 'add', 'ci', ...key], { home });
+  };
+
+  test.each([
+    [['--program', '/usr/bin/ld'], '/usr/bin/ld would be kept from the cache if `rosetta: {router: true}` were set'],
+    [['--build-id', 'ABCD'], 'the program with build-id abcd would be kept from the cache'],
+  ])('says that it does not count (%s)', async (key, text) => {
+    expect(await add(HEALTH, ...key)).toMatchObject({ status: 0, stderr: expect.stringContaining(text) });
+  });
+
+  test('says nothing while no translator is registered', async () => {
+    const { active: _, ...translator } = HEALTH.translator;
+    const starting: Health = { ...HEALTH, translator: { ...translator, state: 'starting' } };
+    expect(await add(starting, '--program', '/usr/bin/ld')).toMatchObject({ status: 0, stderr: '' });
+  });
 });
 
 test('translator switches and tells what is in use afterwards', async () => {
