@@ -29,8 +29,12 @@ async function measureAlone(
 ): Promise<Measured> {
   const agent = await runningMachine(context, machine, context.interrupts());
   // A build has no tiers; its session is compared with others of the same kind alone.
-  const { bench, facts, recorder, file } = await openSession(context, agent, { machine, tier: 'full', file: named });
+  const { bench, facts, recorder, clock, file } = await openSession(context, agent, {
+    machine,
+    tier: 'full',
+    file: named,
+  });
   const arms = translatedArms(matrix, facts);
-  const { session, error } = await runBuildSession({ bench, request, arms, runs, limitMs, recorder });
+  const { session, error } = await runBuildSession({ bench, request, arms, runs, limitMs, recorder, clock });
   return { session, file, error };
 }

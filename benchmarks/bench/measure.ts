@@ -11,13 +11,15 @@ import { ModeSwitch } from '../modes.ts';
 import { sessionsFolder } from '../runner/bench-folder.ts';
 import type { Bench } from '../runner/benchmark-runner.ts';
 import { ClockWatch } from '../runner/clock.ts';
-import { DISK_MACHINES, DiskMachines, diskMode } from '../runner/disk-machines.ts';
+import { diskMode } from '../runner/disk-machines.ts';
 import { describeMachine, sessionHead } from '../runner/fingerprint.ts';
-import { armsOf, type DiskMode, disksApart, type MachineFacts, type Matrix } from '../runner/matrix.ts';
+import type { MachineFacts, Matrix } from '../runner/matrix.ts';
 import { readNoiseFloors } from '../runner/noise-floors.ts';
-import { prepareBenchmark, requireHyperfine } from '../runner/prepare.ts';
+import { withOwnMachines } from '../runner/own-machines.ts';
+import { prepareBenchmark } from '../runner/prepare.ts';
 import { Recorder } from '../runner/recorder.ts';
 import { runSession } from '../runner/run-session.ts';
+import { planSession } from '../runner/session-plan.ts';
 import type { Fingerprint, Session } from '../session.ts';
 import { type Chosen, choose, loadSuites } from '../suites/load.ts';
 import type { ChoiceFlags } from './options.ts';
@@ -56,42 +58,16 @@ async function measureAlone(
 ): Promise<Measured> {
   const { tier, matrix, runs, machine, mirror } = options;
   const agent = await startedMachine(context, machine, context.interrupts());
-  const opened = await openSession(context, agent, options);
-  const { facts, fingerprint, recorder, clock, file } = opened;
-  const planned = what.map((one) => ({ chosen: one, arms: armsOf(one.benchmark, matrix, facts) }));
-  if (what.some(({ benchmark }) => benchmark.kind === 'command')) await requireHyperfine(agent, opened.bench.signal);
+  const { bench, facts, fingerprint, recorder, clock, file } = await openSession(context, agent, options);
+  const plan = await planSession({ bench, chosen: what, matrix, facts, fingerprint });
   const floors = await readNoiseFloors(context.paths, fingerprint);
-  const apart = what.some(({ benchmark }) => benchmark.kind === 'fio') ? disksApart(matrix, facts) : [];
-  return await withDisks(context, { ...opened.bench, mirror }, { apart, fingerprint }, async (bench) => {
+  return await withOwnMachines({ ...bench, mirror }, plan, fingerprint, async (own) => {
     const { session, error } = await runSession({
-      bench,
-      ...{ planned, tier, runs, recorder, clock, prepare: prepareBenchmark },
+      bench: own,
+      ...{ planned: plan.planned, tier, runs, recorder, clock, prepare: prepareBenchmark },
       noiseFloor: (key) => floors.get(key)?.floor ?? null,
     });
     return { session, file, error };
-  });
-}
-
-/** Gives the session the machines that its disks need, and takes them away again. */
-async function withDisks<T>(
-  { paths }: CommandContext,
-  bench: Bench,
-  { apart, fingerprint }: { readonly apart: readonly DiskMode[]; readonly fingerprint: Fingerprint },
-  work: (bench: Bench) => Promise<T>,
-): Promise<T> {
-  if (apart.length === 0) return await work(bench);
-  return await alone(paths, DISK_MACHINES, async () => {
-    const { machines, spec, signal, onProgress } = bench;
-    const disks = new DiskMachines({ machines, paths, like: { spec, ...fingerprint }, signal, onProgress });
-    await disks.check(apart);
-    try {
-      return await work({ ...bench, diskPlace: (disk) => disks.place(disk) });
-    } finally {
-      await disks.remove().catch((thrown: unknown) => {
-        const { what, why } = asRosettaVmError(thrown);
-        onProgress({ kind: 'note', message: `A machine ${DISK_MACHINES}-… is left: ${what} ${why}` });
-      });
-    }
   });
 }
 

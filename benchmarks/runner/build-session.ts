@@ -1,13 +1,15 @@
 /** A user's own image, built again and again in each arm: every step that starts programs is a benchmark. */
 import type { BuildRequest } from '../../host/build/request.ts';
 import type { BuildStep } from '../../host/build/steps.ts';
-import { asRosettaVmError, type ErrorCode } from '../../host/errors.ts';
+import { asRosettaVmError } from '../../host/errors.ts';
 import type { TranslatorName } from '../../host/index.ts';
 import { stage } from '../../host/progress.ts';
 import { interleave } from '../schedule.ts';
 import { type Arm, armName } from '../session.ts';
 import { timedBuild } from '../timed-build.ts';
+import { isOfTheArm } from './arm-failure.ts';
 import type { Bench } from './benchmark-runner.ts';
+import { type ClockWatch, undisturbed } from './clock.ts';
 import type { Recorder } from './recorder.ts';
 import type { SessionResult } from './run-session.ts';
 import { describeArm } from './sampling.ts';
@@ -25,51 +27,89 @@ export interface BuildSessionOptions {
   /** Longest time of one build, ms. */
   readonly limitMs: number;
   readonly recorder: Recorder;
+  readonly clock: ClockWatch;
+  /** Builds it once; default: {@link timedBuild}. */
+  readonly build?: () => Promise<readonly BuildStep[]>;
 }
-
-/** What fails in one arm may succeed in the next; anything else is the machine's. */
-const OF_THE_BUILD: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['E_BUILD', 'E_STATE', 'E_TIMEOUT']);
 
 /** As {@link runSession}, of builds: the machine is brought back into its own mode, and what was measured is kept. */
 export async function runBuildSession(options: BuildSessionOptions): Promise<SessionResult> {
   const { bench, recorder } = options;
-  const error = await measure(options).then(
+  const run = new BuildRun(options);
+  const error = await run.measure().then(
     () => null,
     (thrown: unknown) => thrown ?? new Error('The session ended.'),
   );
+  run.rejectSteps();
   await bench.modes.restore().catch(() => {});
   if (error === null) return { session: await recorder.save('complete'), error };
   const { what, why } = asRosettaVmError(error);
   return { session: await recorder.save('partial', `${what} ${why}`.trim()), error };
 }
 
-/** One build in each arm is not timed: it brings base images, and fills the cache of the warm arms. */
-async function measure({ bench, request, arms, runs, limitMs, recorder }: BuildSessionOptions): Promise<void> {
-  const { agent, modes, signal, onProgress } = bench;
-  const names = arms.map(armName);
-  const order = [...names, ...interleave(names.map((name) => [name, runs] as const))];
-  for (const [index, name] of order.entries()) {
-    const arm = arms.find((one) => armName(one) === name) as Arm;
-    const title = describeArm(arm);
-    const whole = { suite: BUILD_SUITE, benchmark: WHOLE_BUILD, arm };
-    if (recorder.isRejected(whole)) continue;
+class BuildRun {
+  readonly #options: BuildSessionOptions;
+  /** Every benchmark that some build had. */
+  readonly #benchmarks = new Set<string>();
+  readonly #failed: { readonly arm: Arm; readonly reason: string }[] = [];
+
+  constructor(options: BuildSessionOptions) {
+    this.#options = options;
+  }
+
+  /** One build in each arm is not timed: it brings base images, and fills the cache of the warm arms. */
+  async measure(): Promise<void> {
+    const { arms, runs, recorder } = this.#options;
+    const names = arms.map(armName);
+    const order = [...names, ...interleave(names.map((name) => [name, runs] as const))];
+    for (const [index, name] of order.entries()) {
+      const arm = arms.find((one) => armName(one) === name) as Arm;
+      if (recorder.isRejected({ suite: BUILD_SUITE, benchmark: WHOLE_BUILD, arm })) continue;
+      const title = `Build ${index + 1} of ${order.length}: ${describeArm(arm)}`;
+      await this.#take(arm, title, index >= names.length);
+      await recorder.save('partial', 'It was written while the session ran.');
+    }
+  }
+
+  async #take(arm: Arm, title: string, isTimed: boolean): Promise<void> {
+    const { bench, clock, recorder } = this.#options;
     try {
-      await modes.set(arm.dimensions.translator as TranslatorName, arm.dimensions.cache !== 'off');
-      if (arm.dimensions.cache === 'cold') await agent.cachePrune({ all: true }, { signal });
-      const steps = await stage(onProgress, 'bench.build', `Build ${index + 1} of ${order.length}: ${title}`, () =>
-        timedBuild(agent, request, limitMs, signal),
-      );
-      if (index < names.length) continue;
-      for (const [benchmark, value] of stepSeconds(steps)) {
+      const steps = await undisturbed(clock, bench.onProgress, () => this.#build(arm, title));
+      const seconds = stepSeconds(steps);
+      for (const benchmark of seconds.keys()) this.#benchmarks.add(benchmark);
+      if (!isTimed) return;
+      for (const [benchmark, value] of seconds) {
         recorder.add({ suite: BUILD_SUITE, benchmark, arm }, { value, counts: {} }, 1, SECONDS);
       }
     } catch (error) {
-      const { code, what, why } = asRosettaVmError(error);
-      if (!OF_THE_BUILD.has(code) || signal.aborted) throw error;
-      recorder.reject(whole, `${what} ${why}`.trim());
-      onProgress({ kind: 'note', message: `${title} does not count. ${what}` });
+      if (!isOfTheArm(error) || bench.signal.aborted) throw error;
+      await bench.agent.health({ signal: bench.signal });
+      const { what, why } = asRosettaVmError(error);
+      const reason = `${what} ${why}`.trim();
+      this.#failed.push({ arm, reason });
+      recorder.reject({ suite: BUILD_SUITE, benchmark: WHOLE_BUILD, arm }, reason);
+      bench.onProgress({ kind: 'note', message: `${describeArm(arm)} does not count. ${what}` });
     }
-    await recorder.save('partial', 'It was written while the session ran.');
+  }
+
+  async #build(arm: Arm, title: string): Promise<readonly BuildStep[]> {
+    const { bench, request, limitMs, build } = this.#options;
+    const { agent, modes, signal, onProgress } = bench;
+    await modes.set(arm.dimensions.translator as TranslatorName, arm.dimensions.cache !== 'off');
+    if (arm.dimensions.cache === 'cold') await modes.emptyCache(signal);
+    const once = build ?? (() => timedBuild(agent, request, limitMs, signal));
+    return await stage(onProgress, 'bench.build', title, once);
+  }
+
+  /** A step of a build that failed was not reached, or is the one that failed: none has a time in that arm. */
+  rejectSteps(): void {
+    const { recorder } = this.#options;
+    for (const { arm, reason } of this.#failed) {
+      for (const benchmark of this.#benchmarks) {
+        const subject = { suite: BUILD_SUITE, benchmark, arm };
+        if (!recorder.isRejected(subject)) recorder.reject(subject, reason);
+      }
+    }
   }
 }
 

@@ -2,10 +2,12 @@
 import { addAbortSignal, type Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runInGuest } from '../../host/channel/guest-command.ts';
+import { waitForEngine } from '../../host/cli/running-machine.ts';
 import { pingEngine } from '../../host/docker/api.ts';
 import { RosettaVmError } from '../../host/errors.ts';
 import type { AgentClient } from '../../host/index.ts';
 import type { ChannelBenchmark } from '../suites/schema.ts';
+import { blameArm } from './arm-failure.ts';
 import type { Bench, BenchmarkRunner, Sample } from './benchmark-runner.ts';
 import { limited } from './limited.ts';
 
@@ -108,19 +110,29 @@ function checkBytes(found: number, wanted: number): void {
   });
 }
 
-export function prepareChannel({ agent, signal }: Bench, benchmark: ChannelBenchmark): BenchmarkRunner {
-  const { probe, bytes = DEFAULT_BYTES, limitSeconds } = benchmark;
+/** Throws `E_STATE` when Docker, which it needs, does not come up. */
+export async function prepareChannel(
+  { agent, machine, signal }: Bench,
+  benchmark: ChannelBenchmark,
+): Promise<BenchmarkRunner> {
+  const { title, probe, bytes = DEFAULT_BYTES, limitSeconds } = benchmark;
+  // After a start Docker needs longer than everything else.
+  if (needsEngine(benchmark)) await waitForEngine(agent, machine, signal);
   const isLatency = probe.endsWith('-latency');
   return {
     unit: isLatency ? 'seconds' : 'bytes-per-second',
     smallerIsBetter: isLatency,
     warmUps: 1,
     sample: async (): Promise<Sample> => {
-      const seconds = await limited(benchmark.title, limitSeconds, signal, (own) =>
-        PROBES[probe]({ agent, bytes, limitMs: limitSeconds * 1000, signal: own }),
+      const seconds = await blameArm(title, () =>
+        limited(title, limitSeconds, signal, (own) =>
+          PROBES[probe]({ agent, bytes, limitMs: limitSeconds * 1000, signal: own }),
+        ),
       );
       return { value: isLatency ? seconds : bytes / seconds, counts: {} };
     },
     dispose: () => Promise.resolve(),
   };
 }
+
+export const needsEngine = ({ probe }: ChannelBenchmark): boolean => probe === 'docker-latency';

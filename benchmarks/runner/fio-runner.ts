@@ -7,6 +7,7 @@ import type { AgentClient } from '../../host/index.ts';
 import { ensureGuestTree } from '../guest-tree.ts';
 import type { Arm } from '../session.ts';
 import type { FioBenchmark, Suite } from '../suites/schema.ts';
+import { blameArm } from './arm-failure.ts';
 import type { Bench, BenchmarkRunner, Sample } from './benchmark-runner.ts';
 import type { DiskPlace } from './disk-machines.ts';
 
@@ -85,7 +86,7 @@ export async function prepareFio(
   const placed = new Map<string, Placed>();
   for (const { dimensions } of arms) {
     const { disk = '' } = dimensions;
-    const place = await bench.diskPlace(disk);
+    const place = await blameArm(`The machine of disk=${disk}`, () => bench.diskPlace(disk));
     placed.set(disk, { ...place, tree: await fioTree(bench, place.agent, suite, benchmark) });
   }
   const options = Object.entries(benchmark.options).map(([key, value]) => `--${key}=${value}`);

@@ -19,7 +19,7 @@ export async function prepareBenchmark(bench: Bench, { chosen, arms }: Planned):
     case 'boot':
       return await prepareBoot(bench, benchmark);
     case 'channel':
-      return prepareChannel(bench, benchmark);
+      return await prepareChannel(bench, benchmark);
   }
 }
 

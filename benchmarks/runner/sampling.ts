@@ -1,27 +1,13 @@
 /** Takes the samples of one benchmark, and throws away what did not do its work. */
-import { asRosettaVmError, type ErrorCode } from '../../host/errors.ts';
+import { asRosettaVmError } from '../../host/errors.ts';
 import { type ProgressSink, stage } from '../../host/progress.ts';
 import { measurementKey } from '../compare/comparable.ts';
 import { type Arm, armName } from '../session.ts';
-import type { BenchmarkRunner, Sample } from './benchmark-runner.ts';
-import { type ClockWatch, JUMP_MS } from './clock.ts';
+import { isOfTheArm } from './arm-failure.ts';
+import type { BenchmarkRunner } from './benchmark-runner.ts';
+import { type ClockWatch, undisturbed } from './clock.ts';
 import type { Recorder, Subject } from './recorder.ts';
 import type { Remaining } from './remaining.ts';
-
-/** What may fail in one arm and succeed in the next; anything else ends the session. */
-const OF_THE_ARM: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'E_AGENT',
-  'E_EXEC',
-  'E_INVALID',
-  'E_NETWORK',
-  'E_NOT_FOUND',
-  'E_STATE',
-  'E_TIMEOUT',
-  'E_VERIFY',
-]);
-
-/** A sample in which the computer slept or its clock was set is taken again so often. */
-const CLOCK_TRIES = 3;
 
 export interface SamplingOptions {
   readonly recorder: Recorder;
@@ -44,13 +30,13 @@ export class Sampling {
    * whether it counts. Throws what ends the session.
    */
   async take(runner: BenchmarkRunner, subject: Subject, title: string, round: number | null): Promise<boolean> {
-    const { recorder, remaining, onProgress } = this.#options;
+    const { recorder, remaining, clock, onProgress } = this.#options;
     if (recorder.isRejected(subject)) return false;
     const key = measurementKey(subject);
     const begun = performance.now();
     try {
       const sample = await stage(onProgress, 'bench.sample', `${title}${remaining.text}`, () =>
-        this.#undisturbed(runner, subject.arm),
+        undisturbed(clock, onProgress, () => runner.sample(subject.arm)),
       );
       if (round === null) recorder.check(subject, sample);
       else recorder.add(subject, sample, round, runner);
@@ -65,25 +51,13 @@ export class Sampling {
   /** Throws `error` itself when it is not the arm's. */
   async reject(subject: Subject, title: string, error: unknown): Promise<void> {
     const { recorder, remaining, onProgress, proveAlive } = this.#options;
-    const { code, what, why } = asRosettaVmError(error);
-    if (!OF_THE_ARM.has(code)) throw error;
+    if (!isOfTheArm(error)) throw error;
+    const { what, why } = asRosettaVmError(error);
     await proveAlive();
     const reason = `${what} ${why}`.trim();
     recorder.reject(subject, reason);
     remaining.drop(measurementKey(subject));
     onProgress({ kind: 'note', message: `${title} does not count. ${reason}` });
-  }
-
-  async #undisturbed(runner: BenchmarkRunner, arm: Arm): Promise<Sample> {
-    const { clock, onProgress } = this.#options;
-    for (let left = CLOCK_TRIES; ; left -= 1) {
-      clock.look();
-      const sample = await runner.sample(arm);
-      const jump = clock.look();
-      if (jump <= JUMP_MS || left === 1) return sample;
-      const seconds = (jump / 1000).toFixed(1);
-      onProgress({ kind: 'note', message: `The clock jumped by ${seconds} s in a sample, which is taken again.` });
-    }
   }
 }
 

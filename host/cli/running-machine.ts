@@ -39,7 +39,7 @@ async function start(
   await machines.up(name, spec, { signal, onProgress: context.progress() });
 }
 
-async function waitForEngine(agent: AgentClient, name: string, signal: AbortSignal): Promise<void> {
+export async function waitForEngine(agent: AgentClient, name: string, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + ENGINE_LIMIT_MS;
   for (;;) {
     const { engine } = await agent.health({ signal });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { stepSeconds } from '../../../../benchmarks/runner/build-session.ts';
 import { noiseFloors } from '../../../../benchmarks/runner/calibrate.ts';
-import { ClockWatch } from '../../../../benchmarks/runner/clock.ts';
+import { AwakeClock, ClockWatch, JUMP_MS } from '../../../../benchmarks/runner/clock.ts';
 import { cgroupCounts } from '../../../../benchmarks/runner/counts.ts';
 import { readFio } from '../../../../benchmarks/runner/fio-runner.ts';
 import { readSample } from '../../../../benchmarks/runner/guest-layer.ts';
@@ -97,6 +97,28 @@ describe('the clock', () => {
     wall += 3_000;
     expect(watch.look()).toBe(3_000);
     expect(watch.longestMs).toBe(60_000);
+  });
+});
+
+describe('a computer whose monotonic clock goes on in its sleep', () => {
+  test('its time asleep is no time awake, and shows as a jump', () => {
+    vi.useFakeTimers();
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    let asleep = 0;
+    const now = (): number => performance.now() + asleep;
+    const awake = new AwakeClock(now);
+    const watch = new ClockWatch({ wall: () => 1_000_000 + now(), monotonic: () => awake.read() });
+    vi.advanceTimersByTime(3_600_000);
+    expect(watch.look()).toBe(0);
+    asleep = 60_000;
+    vi.advanceTimersByTime(10_000);
+    const jump = watch.look();
+    expect(jump).toBeGreaterThan(JUMP_MS);
+    expect(jump).toBeLessThanOrEqual(60_000);
+    vi.advanceTimersByTime(10_000);
+    expect(watch.look()).toBe(0);
   });
 });
 

@@ -49,6 +49,7 @@ interface Setting {
   readonly runs?: number | null;
   readonly warmUps?: number;
   readonly alive?: () => Promise<unknown>;
+  readonly clock?: ClockWatch;
   readonly prepare?: () => Promise<void>;
   readonly write?: (file: string, content: string) => Promise<void>;
 }
@@ -71,7 +72,7 @@ async function run(behaviour: Behaviour, setting: Setting = {}): Promise<Run> {
     signal: new AbortController().signal,
     onProgress: ignoreProgress,
   } as unknown as Bench;
-  const clock = new ClockWatch();
+  const clock = setting.clock ?? new ClockWatch();
   const recorder = new Recorder({
     head: { id: 'an-id', date: '2026-11-26T12:00:00.000Z', version: '0.1.0', commit: null, tier: 'quick' },
     ...{ file, fingerprint: () => fingerprint, clockJumpMs: () => clock.longestMs },
@@ -173,6 +174,54 @@ describe('what does not count', () => {
     expect(error).toBeNull();
     expect(session.measurements).toEqual([]);
     expect(session.rejected).toHaveLength(6);
+  });
+});
+
+describe('a clock that jumps', () => {
+  let wall = 0;
+  const jumpy = (): ClockWatch => new ClockWatch({ wall: () => wall, monotonic: () => 0 });
+
+  test('in a sample: that one is taken again, also when it failed for it, and the session says how far', async () => {
+    const { session, order } = await run(
+      (arm, count) => {
+        if (arm !== WARM || count > 1) return seconds(1);
+        wall += 60_000;
+        throw failure('E_EXEC');
+      },
+      { clock: jumpy(), arms: [OFF, WARM] },
+    );
+    expect(order.slice(0, 3)).toEqual([`one ${armName(OFF)}`, `one ${armName(WARM)}`, `one ${armName(WARM)}`]);
+    expect(session).toMatchObject({ rejected: [], clockJumpMs: 60_000 });
+    expect(session.measurements.map(({ values }) => values)).toEqual([[1], [1], [1], [1]]);
+  });
+
+  test('in every try: the arm is broken, and no such time is kept', async () => {
+    const { session, error, order } = await run(
+      (arm) => {
+        if (arm === WARM) wall += 3_000;
+        return seconds(1);
+      },
+      { clock: jumpy(), arms: [OFF, WARM], runs: 2 },
+    );
+    expect(error).toBeNull();
+    expect(order.filter((one) => one === `one ${armName(WARM)}`)).toHaveLength(3);
+    expect(session.rejected.map(({ arm, reason }) => [armName(arm), reason])).toEqual([
+      [armName(WARM), expect.stringContaining('The computer slept')],
+      [armName(WARM), expect.stringContaining('The computer slept')],
+    ]);
+    expect(session.measurements.map(({ arm }) => arm)).toEqual([OFF, OFF]);
+  });
+
+  test('while the user stops it: nothing is taken again', async () => {
+    const { error, order } = await run(
+      () => {
+        wall += 60_000;
+        throw failure('E_ABORTED');
+      },
+      { clock: jumpy() },
+    );
+    expect(error).toMatchObject({ code: 'E_ABORTED' });
+    expect(order).toHaveLength(1);
   });
 });
 
