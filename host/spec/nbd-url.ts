@@ -42,6 +42,17 @@ export function parseNbdUrl(text: string): NbdAddress {
   throw refused(text, why);
 }
 
+/**
+ * The same address in the characters of RFC 3986: `new URL` takes blanks, letters of every script and some signs that
+ * NSURL makes nothing of. Brackets stand around an IPv6 address alone.
+ */
+export function nbdHref(text: string): string {
+  const { protocol, host, pathname, search } = new URL(text);
+  const server = host.replaceAll(/[^\w\-.~:[\]!$&'()*+,;=%]/g, encodeURIComponent);
+  const rest = `${pathname}${search}`.replaceAll(/[^\w\-.~:/?@!$&'()*+,;=%]/g, encodeURIComponent);
+  return `${protocol}//${server}${rest}`;
+}
+
 function tcpServer(text: string, url: URL): NbdAddress['server'] {
   if (url.hostname === '') throw refused(text, 'It names no host.');
   if (url.search !== '') throw refused(text, 'It has a part behind “?”, which means nothing without a unix socket.');

@@ -62,6 +62,17 @@ try {
   );
   refused('an unknown field', { ...valid, colour: 'blue' }, { domain: 'RosettaVm', code: 1, subject: 'colour' });
   refused('true for a number', { ...valid, CPUCount: true }, { domain: 'RosettaVm', code: 1, subject: 'CPUCount' });
+  if (report.macOS.major >= 14) {
+    refused(
+      'an address with a blank',
+      { ...valid, disks: [disk('nvme', { kind: 'nbd', url: 'nbd://host/a b', timeout: 5 })] },
+      {
+        domain: 'RosettaVm',
+        code: 1,
+        subject: 'disks[0].attachment.url',
+      },
+    );
+  }
   refused('a foreign identifier', { ...valid, machineIdentifier: 'AAAA' }, { domain: 'RosettaVm', code: 1 });
 
   const watch = new Socket({ fd: addon.watchWake().events });

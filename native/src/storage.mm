@@ -76,7 +76,7 @@ VZStorageDeviceAttachment *networkAttachment(Fields &attachment, bool readOnly, 
     const double timeout = attachment.number(@"timeout", 0, kMaximumTimeoutSeconds);
     // Programs of the macOS 14 SDK get invalid characters escaped unless they say no: a wrong address must stay wrong.
     NSURL *url = [NSURL URLWithString:text encodingInvalidCharacters:NO];
-    if (url == nil) throw Failure(AddonFailure::invalid, "An address is no URL.", toText(text), subject);
+    if (url == nil) throw Failure(AddonFailure::invalid, "An address is no URL.", toText(text), subject + ".attachment.url");
     NSError *error = nil;
     if (![VZNetworkBlockDeviceStorageDeviceAttachment validateURL:url error:&error]) throw failureOf(error, subject);
     VZNetworkBlockDeviceStorageDeviceAttachment *made =

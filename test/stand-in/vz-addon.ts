@@ -12,18 +12,17 @@
  */
 import { randomBytes } from 'node:crypto';
 import {
-  ADDON_DOMAIN,
   ADDON_FAILURES,
   ADDON_PROTOCOL,
   type VzAddon,
-  type VzConfiguration,
   type VzFailure,
   type VzHostReport,
   type VzVerb,
 } from '../../host/drivers/vz/addon.ts';
 import { Fifos } from './descriptors.ts';
+import { readConfiguration } from './vz-configuration-fields.ts';
 import { checkConfiguration } from './vz-configuration-rules.ts';
-import { thrown, vzFailure } from './vz-failures.ts';
+import { addonFailure, thrown, vzFailure } from './vz-failures.ts';
 import { StandInMachine } from './vz-machine.ts';
 import { macReport } from './vz-reports.ts';
 
@@ -89,7 +88,8 @@ export class StandInVzAddon implements VzAddon {
   }
 
   createMachine(text: string): { handle: number; events: number } {
-    const configuration = JSON.parse(text) as VzConfiguration;
+    const configuration = readConfiguration(text);
+    if ('domain' in configuration) throw thrown(configuration);
     const failure = checkConfiguration(configuration, this.report);
     if (failure !== null) throw thrown(failure);
     this.#lastHandle += 1;
@@ -142,8 +142,4 @@ export class StandInVzAddon implements VzAddon {
     for (const handle of this.#machines.keys()) this.closeMachine(handle);
     this.#fifos.remove();
   }
-}
-
-function addonFailure(code: number, message: string): VzFailure {
-  return { domain: ADDON_DOMAIN, code, message, reason: '', subject: '' };
 }

@@ -1,13 +1,18 @@
 /** Failures as the stand-in of the native addon gives them. Texts that are quoted by users are marked with where. */
-import type { VzFailure } from '../../host/drivers/vz/addon.ts';
+import { ADDON_DOMAIN, type VzFailure } from '../../host/drivers/vz/addon.ts';
 
 export function vzFailure(code: number, message: string, subject = '', reason = ''): VzFailure {
   return { domain: 'VZErrorDomain', code, message, reason, subject };
 }
 
 /** An errno of macOS. */
-export function posixFailure(code: number, message: string, subject = ''): VzFailure {
-  return { domain: 'NSPOSIXErrorDomain', code, message, reason: '', subject };
+export function posixFailure(code: number, message: string, subject = '', reason = ''): VzFailure {
+  return { domain: 'NSPOSIXErrorDomain', code, message, reason, subject };
+}
+
+/** What the addon itself refuses: one of ADDON_FAILURES. */
+export function addonFailure(code: number, message: string, subject = '', reason = ''): VzFailure {
+  return { domain: ADDON_DOMAIN, code, message, reason, subject };
 }
 
 /** The Error that the addon's functions throw. */

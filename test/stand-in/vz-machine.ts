@@ -1,7 +1,6 @@
 /** One machine of the stand-in: its state table, its queue, and what a test makes its guest do (see vz-addon.ts). */
 import { closeSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import {
-  ADDON_DOMAIN,
   ADDON_FAILURES,
   type VzConfiguration,
   type VzConnection,
@@ -11,7 +10,7 @@ import {
   type VzVerb,
 } from '../../host/drivers/vz/addon.ts';
 import type { StandInWorld } from './vz-addon.ts';
-import { posixFailure, vzFailure } from './vz-failures.ts';
+import { addonFailure, posixFailure, vzFailure } from './vz-failures.ts';
 
 export interface MachineParts {
   /** Where lines go; the machine's to close. */
@@ -340,10 +339,4 @@ function refuseUnless(condition: boolean, failure: VzFailure): void {
 /** superhq-ai/shuru#25. */
 const UNREACHABLE = vzFailure(2, 'The storage device attachment is invalid.');
 
-const NO_CONNECTION: VzFailure = {
-  domain: ADDON_DOMAIN,
-  code: ADDON_FAILURES.absent,
-  message: 'No such connection.',
-  reason: '',
-  subject: '',
-};
+const NO_CONNECTION = addonFailure(ADDON_FAILURES.absent, 'No such connection.');

@@ -4,7 +4,7 @@
  */
 import { RosettaVmError } from '../../errors.ts';
 import type { DiskPlan, MachinePlan } from '../../plan/plan.ts';
-import { parseNbdUrl } from '../../spec/nbd-url.ts';
+import { nbdHref, parseNbdUrl } from '../../spec/nbd-url.ts';
 import { formatSize, MIB } from '../../spec/units.ts';
 import type { VzConfiguration, VzDisk, VzHostReport } from './addon.ts';
 
@@ -88,7 +88,7 @@ function vzDisk(disk: DiskPlan, report: VzHostReport): VzDisk {
   if (attachment.kind === 'block') return { bus, readOnly, attachment: { kind: 'block', path: attachment.path } };
   // `validateURL:error:` checks the form too, but in the framework's words, and `[NSURL URLWithString:]` gives nil.
   parseNbdUrl(attachment.url);
-  return { bus, readOnly, attachment: { kind: 'nbd', url: attachment.url, timeout: NBD_TIMEOUT_S } };
+  return { bus, readOnly, attachment: { kind: 'nbd', url: nbdHref(attachment.url), timeout: NBD_TIMEOUT_S } };
 }
 
 function requireMacOS14({ macOS }: VzHostReport, what: string): void {

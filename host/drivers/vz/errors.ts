@@ -134,14 +134,32 @@ function ofAddon(failure: VzFailure, context: FailureContext): Meaning {
     case ADDON_FAILURES.absent:
       return { code: 'E_STATE', what: `The machine ${plan.name} is gone (${verb}).`, fix: 'Start it again.' };
     case ADDON_FAILURES.invalid:
-      return {
-        code: 'E_INTERNAL',
-        what: `The native addon does not understand what it was asked for the machine ${plan.name}.`,
-        fix: 'Install rosetta-vm again, so that it and its addon are of one version; if it stays, report it.',
-      };
+      return notUnderstood(failure, context);
     default:
       return general(failure, context);
   }
+}
+
+/** Two texts are the user's or come from a file; any other that the addon cannot read is rosetta-vm's own. */
+function notUnderstood(failure: VzFailure, context: FailureContext): Meaning {
+  const { name } = context.plan;
+  const disk = diskOf(failure, context);
+  if (disk?.attachment.kind === 'nbd' && failure.subject.endsWith('.attachment.url')) {
+    return nbdUrlRefused(disk.attachment.url);
+  }
+  if (failure.subject === 'machineIdentifier') {
+    return {
+      code: 'E_CORRUPT',
+      what: `The record of the machine ${name} is damaged: macOS does not know its identifier.`,
+      fix: `Delete the machine with \`rosetta-vm delete ${name} --keep-data\` and create it again: it is given a new one.`,
+      facts: { field: 'machineIdentifier' },
+    };
+  }
+  return {
+    code: 'E_INTERNAL',
+    what: `The native addon does not understand what it was asked for the machine ${name}.`,
+    fix: 'Install rosetta-vm again, so that it and its addon are of one version; if it stays, report it.',
+  };
 }
 
 function invalidConfiguration(failure: VzFailure, context: FailureContext): Meaning {
@@ -153,15 +171,6 @@ function invalidConfiguration(failure: VzFailure, context: FailureContext): Mean
   const disk = diskOf(failure, context);
   if (disk?.attachment.kind === 'nbd') return nbdUrlRefused(disk.attachment.url);
   if (disk !== null) return invalidDisk(failure, context);
-  if (subject === 'memorySize' || subject === 'CPUCount') {
-    const field = subject === 'memorySize' ? 'memory' : 'cpus';
-    return {
-      code: 'E_SIZE',
-      what: `This Mac does not give a virtual machine that much: ${field}.`,
-      fix: `Ask for less or more ${field}, or leave it out.`,
-      facts: { field },
-    };
-  }
   if (subject.startsWith('shares[')) {
     return {
       code: 'E_INVALID',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RosettaVmError } from '../../../host/errors.ts';
-import { isNbdUrl, type NbdAddress, parseNbdUrl } from '../../../host/spec/nbd-url.ts';
+import { isNbdUrl, type NbdAddress, nbdHref, parseNbdUrl } from '../../../host/spec/nbd-url.ts';
 
 test.each<[string, NbdAddress]>([
   ['nbd://host', { server: { type: 'inet', host: 'host', port: 10809 }, export: '' }],
@@ -83,6 +83,38 @@ test('any text is an address or an error in three parts', () => {
     }),
   );
 });
+
+test('whatever is taken can be written as RFC 3986 has it, and means the same', () => {
+  const part = fc.string({
+    unit: fc.oneof(fc.constantFrom(...' []{}|\\^`"<>é界+'), fc.string({ minLength: 1, maxLength: 1 })),
+  });
+  const text = fc.oneof(
+    fc.tuple(part).map(([name]) => `nbd://[::1]:1/${name}`),
+    fc.tuple(part, part).map(([host, name]) => `nbd://${host}/${name}`),
+    fc.tuple(part, part).map(([name, path]) => `nbd+unix:///${name}?socket=/${path}`),
+  );
+  let taken = 0;
+  fc.assert(
+    fc.property(text, (url) => {
+      const address = addressOf(url);
+      if (address === null) return;
+      taken += 1;
+      expect(nbdHref(url)).toMatch(
+        /^nbd(\+unix)?:\/\/(\[[0-9a-f:]+\](:\d+)?|[\w\-.~:!$&'()*+,;=%]*)[\w\-.~:/?@!$&'()*+,;=%]*$/,
+      );
+      expect(parseNbdUrl(nbdHref(url))).toEqual(address);
+    }),
+  );
+  expect(taken).toBeGreaterThan(10);
+});
+
+function addressOf(url: string): NbdAddress | null {
+  try {
+    return parseNbdUrl(url);
+  } catch {
+    return null;
+  }
+}
 
 function refused(url: string): RosettaVmError {
   try {

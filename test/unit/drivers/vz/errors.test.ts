@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ADDON_DOMAIN, ADDON_FAILURES, type VzFailure } from '../../../../host/drivers/vz/addon.ts';
 import { type FailureContext, vzError } from '../../../../host/drivers/vz/errors.ts';
-import { NOT_ENTITLED, posixFailure, ROSETTA_NOT_INSTALLED, vzFailure } from '../../../stand-in/vz-failures.ts';
+import {
+  addonFailure,
+  NOT_ENTITLED,
+  posixFailure,
+  ROSETTA_NOT_INSTALLED,
+  vzFailure,
+} from '../../../stand-in/vz-failures.ts';
 import { macPlan } from './plans.ts';
 
 const PLAN = macPlan();
@@ -16,7 +22,7 @@ const cocoa = (code: number, subject: string): VzFailure => ({
   ...vzFailure(code, 'The file couldn’t be opened.', subject),
   domain: 'NSCocoaErrorDomain',
 });
-const ofAddon = (code: number): VzFailure => ({ ...vzFailure(code, 'No.'), domain: ADDON_DOMAIN });
+const ofAddon = (code: number, subject = ''): VzFailure => addonFailure(code, 'No.', subject);
 
 test.each<[string, VzFailure, Partial<FailureContext>, object]>([
   [
@@ -83,16 +89,16 @@ test.each<[string, VzFailure, Partial<FailureContext>, object]>([
   ],
   ['a tag that is too long', vzFailure(2, 'The tag is invalid.', 'shares[0]'), {}, { code: 'E_INVALID' }],
   [
-    'too much memory',
-    vzFailure(2, 'The memory size is invalid.', 'memorySize'),
-    {},
-    { code: 'E_SIZE', facts: { field: 'memory' } },
+    'an NBD address that NSURL makes nothing of',
+    ofAddon(ADDON_FAILURES.invalid, 'disks[1].attachment.url'),
+    { plan: NBD_PLAN },
+    { code: 'E_INVALID', facts: { name: 'invalid', url: NBD }, fix: expect.stringContaining('nbd://host[:port]') },
   ],
   [
-    'too many CPUs',
-    vzFailure(2, 'The number of CPUs is invalid.', 'CPUCount'),
+    'an identifier that is none',
+    ofAddon(ADDON_FAILURES.invalid, 'machineIdentifier'),
     {},
-    { code: 'E_SIZE', facts: { field: 'cpus' } },
+    { code: 'E_CORRUPT', what: expect.stringContaining('record'), fix: expect.stringContaining('--keep-data') },
   ],
   [
     'no entitlement',

@@ -58,6 +58,16 @@ describe('mistakes that a start tells, before the framework is asked', () => {
     expect(await failure(file)).toMatchObject({ code: 'E_NOT_FOUND', why: expect.stringContaining('no socket') });
   });
 
+  test('a network block device whose address people write with blanks and accents is none of them', async () => {
+    const { driver, addon } = macDriver();
+    const machine = await driver.create(withNbd(await startablePlan(), 'nbd://127.0.0.1:1/mes données|[1]'));
+    onTestFinished(() => machine.stop());
+    await machine.start();
+    expect(addon.machine.configuration.disks[0]?.attachment).toMatchObject({
+      url: 'nbd://127.0.0.1:1/mes%20donn%C3%A9es%7C%5B1%5D',
+    });
+  });
+
   test('a network block device’s server is not connected to: it may serve only one client', async () => {
     const plan = await startablePlan();
     const socket = path.join(path.dirname(plan.serialLog), 'nbd.sock');
@@ -114,8 +124,8 @@ describe('what the framework refuses', () => {
     const plan = { ...(await startablePlan()), machineIdentifier: 'not base64!' };
     const machine = await driver.create(plan);
     await expect(machine.start()).rejects.toMatchObject({
-      code: 'E_VM_FAILED',
-      facts: { subject: 'machineIdentifier', verb: 'configure', name: 'VZErrorInvalidVirtualMachineConfiguration' },
+      code: 'E_CORRUPT',
+      facts: { subject: 'machineIdentifier', verb: 'configure', domain: 'RosettaVm', name: 'invalid' },
     });
     expect(machine.state).toBe('error');
   });

@@ -21,7 +21,9 @@ async function refusals(yaml: string, driver: Driver, ways: readonly ('up' | 'dr
   const machines = openMachines({ paths, driver: async () => driver });
   return await Promise.all(
     ways.map(async (way) => {
-      const work = machines.loadSpec({ cwd }).then(({ spec }) => machines[way]('ci', { ...spec, translator: 'box64' }));
+      const work = machines
+        .loadSpec({ cwd })
+        .then(({ spec }): Promise<unknown> => machines[way]('ci', { ...spec, translator: 'box64' }));
       const error = await work.then(() => expect.fail('it was not refused'), asRosettaVmError);
       return JSON.parse(JSON.stringify(error));
     }),
