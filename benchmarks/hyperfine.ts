@@ -49,14 +49,19 @@ function unreadable(text: string, cause: unknown): RosettaVmError {
   });
 }
 
-/** One result out of samples of the same command, of which there must be one at least. */
+/**
+ * One result out of samples of the same command, of which there must be one at least. `name` stands where the command would,
+ * as with hyperfine's -n, for readers that tell results apart by it (Bencher's adapter does); the command is then a parameter.
+ */
 export function mergeSamples(
   samples: readonly HyperfineResult[],
   parameters: Readonly<Record<string, string>>,
+  name?: string,
 ): HyperfineResult {
   const times = samples.flatMap((sample) => sample.times);
+  const command = samples[0]?.command ?? '';
   return {
-    command: samples[0]?.command ?? '',
+    command: name ?? command,
     mean: mean(times),
     stddev: standardDeviation(times),
     median: median(times),
@@ -67,6 +72,6 @@ export function mergeSamples(
     times,
     memory_usage_byte: samples.flatMap((sample) => sample.memory_usage_byte ?? []),
     exit_codes: samples.flatMap((sample) => sample.exit_codes),
-    parameters: { ...parameters },
+    parameters: { ...parameters, ...(name === undefined ? {} : { command }) },
   };
 }

@@ -193,6 +193,7 @@ class Samples {
   }
 
   merged(): HyperfineResult[] {
-    return [...this.#byMode].map(([mode, samples]) => mergeSamples(samples, { workload: this.workload.id, mode }));
+    const { id: workload } = this.workload;
+    return [...this.#byMode].map(([mode, samples]) => mergeSamples(samples, { workload, mode }, `${workload} ${mode}`));
   }
 }

@@ -50,6 +50,8 @@ export class Recorder {
   readonly #options: RecorderOptions;
   readonly #taken = new Map<string, Taken>();
   readonly #rejected: RejectedSample[] = [];
+  /** Of the first run of each benchmark and architecture, timed or not. */
+  readonly #products = new Map<string, string>();
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -74,13 +76,13 @@ export class Recorder {
     if (sample.timed !== undefined) taken.timed.push(sample.timed);
   }
 
-  /** The same check for a run that is not timed. */
+  /** The same check for a run that is not timed, which may be the first one. */
   check({ suite, benchmark, arm }: Subject, { product }: Sample): void {
-    const first = [...this.#taken.values()].find(
-      ({ subject: one, product: known }) =>
-        one.suite === suite && one.benchmark === benchmark && one.arm.native === arm.native && known !== undefined,
-    )?.product;
-    if (first === undefined || product === undefined || product === first) return;
+    if (product === undefined) return;
+    const work = `${suite}/${benchmark} ${arm.native}`;
+    const first = this.#products.get(work) ?? product;
+    this.#products.set(work, first);
+    if (product === first) return;
     throw new RosettaVmError('E_VERIFY', {
       what: 'The run made something else than the first one.',
       why: `SHA-256 ${product} instead of ${first}.`,
@@ -110,7 +112,7 @@ export class Recorder {
       measurements: all.map(asMeasurement),
       rejected: this.#rejected,
       results: all.flatMap(({ subject, timed }) =>
-        timed.length === 0 ? [] : [mergeSamples(timed, parametersOf(subject))],
+        timed.length === 0 ? [] : [mergeSamples(timed, parametersOf(subject), measurementKey(subject))],
       ),
     };
   }

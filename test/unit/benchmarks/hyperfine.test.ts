@@ -52,6 +52,14 @@ describe('results of hyperfine', () => {
     expect(merged.stddev).toBeCloseTo(1.528, 3);
   });
 
+  it('puts a name where the command stood, as hyperfine’s -n does, and keeps the command', () => {
+    const { command, parameters } = mergeSamples([parseExport(exported(1))], { mode: 'warm' }, 'perl warm');
+    expect({ command, parameters }).toEqual({
+      command: 'perl warm',
+      parameters: { mode: 'warm', command: '/usr/sbin/chroot /data/roots/demo /usr/bin/perl' },
+    });
+  });
+
   it('gives a single run no deviation, as hyperfine does', () => {
     expect(mergeSamples([parseExport(exported(1))], {}).stddev).toBeNull();
   });

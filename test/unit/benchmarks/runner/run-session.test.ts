@@ -111,8 +111,15 @@ describe('a session', () => {
     expect(file).toEqual(session);
     expect({ restored, disposed }).toEqual({ restored: true, disposed: 2 });
     expect(session.results.map(({ parameters }) => parameters)).toContainEqual({
-      ...{ suite: 'exec', benchmark: 'one', cache: 'warm', translator: 'box64' },
+      ...{ suite: 'exec', benchmark: 'one', cache: 'warm', translator: 'box64', command: 'true' },
     });
+  });
+
+  test('names each result for itself, as readers of hyperfine’s files tell them apart by the command', async () => {
+    const { session } = await run(() => seconds(1));
+    const named = session.results.map(({ command }) => command);
+    expect(named).toContain('exec/one cache=warm,translator=box64');
+    expect(new Set(named).size).toBe(6);
   });
 
   test('samples are interleaved, forwards and backwards in turn, after one untimed run of each', async () => {
@@ -167,6 +174,15 @@ describe('what does not count', () => {
       [armName(WARM), expect.stringContaining('something else')],
       [armName(WARM), expect.stringContaining('something else')],
     ]);
+  });
+
+  test('an untimed run that makes something else than the first one', async () => {
+    const { session, order } = await run(
+      (arm, count) => seconds(1, arm === WARM && count === 1 ? 'ef'.repeat(32) : 'ab'.repeat(32)),
+      { warmUps: 1, arms: [OFF, WARM] },
+    );
+    expect(session.rejected.map(({ arm }) => armName(arm))).toEqual([armName(WARM), armName(WARM)]);
+    expect(order.filter((one) => one === `one ${armName(WARM)}`)).toHaveLength(1);
   });
 
   test('a benchmark that cannot be prepared, in all of its arms', async () => {
