@@ -22,7 +22,8 @@ export async function hostDriver(
     const { surroundings = realSurroundings() } = mac;
     const loadAddon = () => loadInstalledAddon(surroundings);
     const addonFile = () => installedAddon(surroundings);
-    return withMacHost(vzDriver({ loadAddon }), { loadAddon, addonFile, hosts: paths.hosts, surroundings });
+    const driver = vzDriver({ loadAddon, darwin: surroundings.darwin });
+    return withMacHost(driver, { loadAddon, addonFile, hosts: paths.hosts, surroundings });
   }
   throw new RosettaVmError('E_HOST_UNSUPPORTED', {
     what: `There is no driver for ${system}.`,

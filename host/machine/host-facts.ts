@@ -1,7 +1,7 @@
 /** What of this host decides a plan. */
 import { availableParallelism, platform, release, totalmem } from 'node:os';
 import { RosettaVmError } from '../errors.ts';
-import { macOSOfDarwin } from '../plan/mac-kernels.ts';
+import { macOSOfDarwin } from '../plan/macos.ts';
 import type { HostFacts } from '../plan/make-plan.ts';
 
 /** Throws `E_HOST_UNSUPPORTED` anywhere but on Linux and macOS. */

@@ -2,7 +2,7 @@
 import { KERNEL_SERIES, type KernelSeries, kernelFacts, NEWEST_KERNEL, seriesOf } from '../../images/kernels.ts';
 import { RosettaVmError } from '../errors.ts';
 import type { MachineSpec } from '../spec/spec.ts';
-import { chooseKernel } from './mac-kernels.ts';
+import { checkRelease, chooseKernel } from './mac-kernels.ts';
 import { chooseTranslator, type HostFacts } from './make-plan.ts';
 
 /** Kernel of the default image. Throws `E_HOST_UNSUPPORTED` when the one that the spec names is known to fail. */
@@ -26,5 +26,5 @@ export function checkKernel(spec: MachineSpec, host: HostFacts, release: string)
       facts: { image: spec.image, kernel: spec.kernel, release },
     });
   }
-  if (series !== undefined) kernelFor({ ...spec, kernel: series }, host);
+  if (chooseTranslator(spec, host) === 'rosetta' && host.macOS !== null) checkRelease(host.macOS, release);
 }

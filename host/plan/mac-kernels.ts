@@ -4,30 +4,7 @@
  */
 import type { KernelFacts, KernelSeries } from '../../images/kernels.ts';
 import { RosettaVmError } from '../errors.ts';
-
-export interface MacOSVersion {
-  readonly major: number;
-  readonly minor: number;
-  readonly patch: number;
-}
-
-/**
- * The macOS of a Darwin kernel's release (uname(3)), which no compatibility setting changes: to programs of an older SDK
- * macOS 26 calls itself 16. Darwin counts on by one a year, macOS by name: 22 is 13, 23 is 14, 24 is 15, 25 is 26; that
- * 26 is 27 is not confirmed, and nothing here tells the two apart. The minor number is macOS's own up to a patch, which
- * Darwin does not have. Throws `E_HOST_UNSUPPORTED` for what is no such release, and before macOS 13.
- */
-export function macOSOfDarwin(release: string): MacOSVersion {
-  const [, darwin, minor] = /^(\d{1,3})\.(\d{1,3})\./.exec(release) ?? [];
-  const year = Number(darwin);
-  if (year >= 22) return { major: year < 25 ? year - 9 : year + 1, minor: Number(minor), patch: 0 };
-  throw new RosettaVmError('E_HOST_UNSUPPORTED', {
-    what: 'This macOS is too old.',
-    why: `Its kernel is Darwin ${release}; Rosetta for Linux came with macOS 13 (Darwin 22).`,
-    fix: 'Update macOS to 14 or later; the translation cache needs that too.',
-    facts: { darwin: release },
-  });
-}
+import { type MacOSVersion, macOSText } from './macos.ts';
 
 /** Major and minor; `before` is not within. */
 type Range = { readonly from?: readonly [number, number]; readonly before?: readonly [number, number] };
@@ -101,7 +78,10 @@ export const INCOMPATIBILITIES: readonly Incompatibility[] = [
 ];
 
 /** What stands against a pair, the worst first; empty when it works. */
-export function incompatibilitiesOf(macOS: MacOSVersion, kernel: KernelFacts): readonly Incompatibility[] {
+export function incompatibilitiesOf(
+  macOS: MacOSVersion,
+  kernel: Pick<KernelFacts, 'version' | 'pageBytes'>,
+): readonly Incompatibility[] {
   return INCOMPATIBILITIES.filter(
     (row) =>
       isWithin(row.macOS, [macOS.major, macOS.minor]) &&
@@ -121,18 +101,29 @@ export function chooseKernel(macOS: MacOSVersion, available: readonly KernelFact
   const unproven = against.find(({ rows }) => rows.every(({ verdict }) => verdict !== 'broken'));
   const chosen = works ?? unproven;
   if (chosen !== undefined) return chosen.kernel.series;
-  throw refusal(macOS, newestFirst, against.at(0)?.rows.at(0));
+  const names = newestFirst.map(({ series }) => series);
+  throw refusal(macOS, names, against.at(0)?.rows.at(0));
 }
 
-function refusal(
-  macOS: MacOSVersion,
-  kernels: readonly KernelFacts[],
-  row: Incompatibility | undefined,
-): RosettaVmError {
-  const version = versionText(macOS);
-  const names = kernels.map(({ series }) => series).join(', ');
+/** Debian's arm64 kernels have these pages, and a release does not say another size. */
+const USUAL_PAGE_BYTES = 4096;
+
+/**
+ * Throws `E_HOST_UNSUPPORTED` when the kernel of a release, such as `6.12.57+deb13-cloud-arm64`, is known to fail. One that
+ * does not begin with its version passes: nothing is known of it.
+ */
+export function checkRelease(macOS: MacOSVersion, release: string): void {
+  const [, major, minor] = /^(\d{1,3})\.(\d{1,3})(?!\d)/.exec(release) ?? [];
+  if (major === undefined || minor === undefined) return;
+  const version = [Number(major), Number(minor)] as const;
+  const [row] = incompatibilitiesOf(macOS, { version, pageBytes: USUAL_PAGE_BYTES });
+  if (row?.verdict === 'broken') throw refusal(macOS, [release], row);
+}
+
+function refusal(macOS: MacOSVersion, kernels: readonly string[], row: Incompatibility | undefined): RosettaVmError {
+  const version = macOSText(macOS);
   return new RosettaVmError('E_HOST_UNSUPPORTED', {
-    what: `Rosetta of macOS ${version} does not run under Linux ${names}.`,
+    what: `Rosetta of macOS ${version} does not run under Linux ${kernels.join(', ')}.`,
     why:
       row === undefined
         ? 'There is no kernel to choose from.'
@@ -142,12 +133,9 @@ function refusal(
       ...(row?.fixedIn == null ? [] : [`Or update to macOS ${row.fixedIn} or later.`]),
       'Or set translator: box64.',
     ].join(' '),
-    facts: { macOS: version, kernels: kernels.map(({ series }) => series) },
+    facts: { macOS: version, kernels },
   });
 }
-
-const versionText = ({ major, minor, patch }: MacOSVersion): string =>
-  patch === 0 ? `${major}.${minor}` : `${major}.${minor}.${patch}`;
 
 function isWithin({ from, before }: Range, version: readonly [number, number]): boolean {
   return (from === undefined || compare(version, from) >= 0) && (before === undefined || compare(version, before) < 0);

@@ -14,7 +14,7 @@ import { RosettaVmError } from '../errors.ts';
 import { isNbdUrl } from '../spec/nbd-url.ts';
 import type { MachineSpec } from '../spec/spec.ts';
 import { formatSize, GIB, MIB } from '../spec/units.ts';
-import type { MacOSVersion } from './mac-kernels.ts';
+import { isMacOS14OrLater, type MacOSVersion } from './macos.ts';
 import type { DiskAttachment, DiskPlan, MachinePlan, RuntimePlan, SharePlan } from './plan.ts';
 
 /** sockaddr_un.sun_path is 104 bytes on macOS (sys/un.h), 108 on Linux; the smaller holds for both. */
@@ -125,7 +125,7 @@ export function makeSetupPlan(
   };
 }
 
-const isBeforeMacOS14 = ({ macOS }: HostFacts): boolean => macOS !== null && macOS.major < 14;
+const isBeforeMacOS14 = ({ macOS }: HostFacts): boolean => macOS !== null && !isMacOS14OrLater(macOS);
 
 /** VZNVMExpressControllerDeviceConfiguration came with macOS 14; Debian's kernels have NVMe built in, virtio disks not. */
 const systemBus = (host: HostFacts): 'nvme' | 'virtio' => (isBeforeMacOS14(host) ? 'virtio' : 'nvme');

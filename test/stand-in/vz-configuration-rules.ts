@@ -3,8 +3,13 @@
  * Subjects, domains and numbers are those of native/src/configuration.mm, paths.mm, storage.mm, sharing.mm and rosetta.mm.
  */
 import { accessSync, closeSync, constants, fstatSync, openSync, type Stats, statSync } from 'node:fs';
-import type { VzHostReport } from '../../host/drivers/vz/addon.ts';
-import { ADDON_FAILURES, type VzConfiguration, type VzDisk, type VzFailure } from '../../host/drivers/vz/addon.ts';
+import {
+  ADDON_FAILURES,
+  type VzConfiguration,
+  type VzDisk,
+  type VzFailure,
+  type VzHostReport,
+} from '../../host/drivers/vz/addon.ts';
 import { MIB } from '../../host/spec/units.ts';
 import { addonFailure, NOT_ENTITLED, posixFailure, ROSETTA_NOT_INSTALLED, vzFailure } from './vz-failures.ts';
 

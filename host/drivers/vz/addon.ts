@@ -137,7 +137,7 @@ export type VzLine = VzReply | VzEvent | { readonly event: 'wake' };
 
 /** What the framework says about this host. Sizes are bytes. */
 export interface VzHostReport {
-  /** NSProcessInfo.operatingSystemVersion. */
+  /** NSProcessInfo.operatingSystemVersion, which may be made up for a program of an older SDK (host-report.ts). */
   readonly macOS: { readonly major: number; readonly minor: number; readonly patch: number };
   /** Of this process: an x86_64 one on Apple silicon runs under Rosetta (sysctl.proc_translated). */
   readonly architecture: 'arm64' | 'x86_64';

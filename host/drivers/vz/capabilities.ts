@@ -4,6 +4,7 @@
  * programs look for (`oahd`, `arch -x86_64`) is not there. Nothing here was run on a Mac.
  */
 import { RosettaVmError } from '../../errors.ts';
+import { isMacOS14OrLater, macOSText } from '../../plan/macos.ts';
 import type { MachinePlan } from '../../plan/plan.ts';
 import { formatSize } from '../../spec/units.ts';
 import type { Capability, HostCapabilities } from '../driver.ts';
@@ -11,9 +12,8 @@ import type { VzHostReport } from './addon.ts';
 import { INVALID_CONFIGURATION } from './early-refusal.ts';
 import { failureFacts, wordsOf } from './errors.ts';
 
-/** Virtiofs for a Rosetta share came with macOS 13; NVMe, NBD, the cache's option and saving with 14. */
+/** Virtiofs for a Rosetta share came with it. */
 const OLDEST_MACOS = 13;
-const FULL_MACOS = 14;
 /** From here on the translator for Linux machines is part of macOS: there is nothing to install. */
 export const BUILT_IN_ROSETTA_MACOS = 27;
 
@@ -79,11 +79,11 @@ export function requireEntitlement({ entitled }: VzHostReport): void {
 
 /** Saving came with macOS 14, for arm64 (VZVirtualMachine.h). */
 export function canSave({ macOS, architecture }: VzHostReport): boolean {
-  return macOS.major >= FULL_MACOS && architecture === 'arm64';
+  return isMacOS14OrLater(macOS) && architecture === 'arm64';
 }
 
 export function versionOf({ macOS }: VzHostReport): string {
-  return `macOS ${macOS.major}.${macOS.minor}${macOS.patch === 0 ? '' : `.${macOS.patch}`}`;
+  return `macOS ${macOSText(macOS)}`;
 }
 
 function unsupported({ id, what, why, fix }: Capability): RosettaVmError {
@@ -102,7 +102,7 @@ function ok(id: string, what: string): Capability {
 function macosCapability(report: VzHostReport): Capability {
   const what = versionOf(report);
   const { major } = report.macOS;
-  if (major >= FULL_MACOS) return ok('macos', what);
+  if (isMacOS14OrLater(report.macOS)) return ok('macos', what);
   if (major >= OLDEST_MACOS) {
     const why =
       'Before macOS 14 there is no cache of translations, no NVMe disk, no network block device and no saving.';
@@ -204,7 +204,7 @@ function cacheCapability(report: VzHostReport): Capability {
   const status = 'degraded';
   const what = 'No cache of Rosetta’s translations';
   if (!share) return { id, status, what, why: 'There is no Rosetta to make them.', fix: '' };
-  if (report.macOS.major >= FULL_MACOS && maximumSocketPathBytes > 0) {
+  if (isMacOS14OrLater(report.macOS) && maximumSocketPathBytes > 0) {
     return ok(id, 'Rosetta’s translations can be kept and shared');
   }
   const why = `It needs macOS 14; this is ${versionOf(report)}.`;

@@ -3,6 +3,7 @@
  * Mac comes as data. What the framework would refuse, or answer with an exception, is refused here in the plan's words.
  */
 import { RosettaVmError } from '../../errors.ts';
+import { isMacOS14OrLater } from '../../plan/macos.ts';
 import type { DiskPlan, MachinePlan } from '../../plan/plan.ts';
 import { nbdHref, parseNbdUrl } from '../../spec/nbd-url.ts';
 import { formatSize, MIB } from '../../spec/units.ts';
@@ -14,9 +15,6 @@ const MAX_TAG_BYTES = 35;
 const MAC_ADDRESS = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
 /** After this the framework tries to connect again. Seconds; it does not say what its own default is. */
 const NBD_TIMEOUT_S = 15;
-
-/** macOS that brought NVMe, block devices, NBD, caching of translations, and saving (SDK availability). */
-const MACOS_14 = 14;
 
 /**
  * Makes the configuration. Disks and shares stay in the plan's order: failures and disk events name them by index.
@@ -92,7 +90,7 @@ function vzDisk(disk: DiskPlan, report: VzHostReport): VzDisk {
 }
 
 function requireMacOS14({ macOS }: VzHostReport, what: string): void {
-  if (macOS.major >= MACOS_14) return;
+  if (isMacOS14OrLater(macOS)) return;
   throw new RosettaVmError('E_HOST_UNSUPPORTED', {
     what: `${what}, which this Mac cannot give to a machine.`,
     why: `It needs macOS 14; this is macOS ${macOS.major}.${macOS.minor}.`,
@@ -105,7 +103,7 @@ function requireMacOS14({ macOS }: VzHostReport, what: string): void {
 function rosettaShare({ translator, cache }: MachinePlan, report: VzHostReport): VzConfiguration['rosetta'] {
   if (translator.name !== 'rosetta') return null;
   const path = translator.rosettaSocketPath;
-  if (!cache.enabled || path === undefined || report.macOS.major < MACOS_14) {
+  if (!cache.enabled || path === undefined || !isMacOS14OrLater(report.macOS)) {
     return { tag: translator.tag, caching: null };
   }
   const bytes = Buffer.byteLength(path);

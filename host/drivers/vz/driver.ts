@@ -17,21 +17,23 @@ import {
 import { vzConfiguration } from './configuration.ts';
 import { asEarlyRefusal, asSpecRefusal } from './early-refusal.ts';
 import { explainConfiguration } from './explain.ts';
+import { hostReport } from './host-report.ts';
 import { VZ_LIMITS, type VzLimits } from './limits.ts';
-import { parseHostReport } from './messages.ts';
 import { VzMachine } from './vm.ts';
 
 export interface VzDriverOptions {
   /** Loads the native addon. Rejects with a {@link RosettaVmError} that says what is missing. */
   readonly loadAddon: () => Promise<VzAddon>;
+  /** Release of this Mac's kernel: see {@link hostReport}. */
+  readonly darwin?: string;
   readonly limits?: VzLimits;
 }
 
 /** Makes the driver; nothing is loaded or asked before a method is called. */
-export function vzDriver({ loadAddon, limits = VZ_LIMITS }: VzDriverOptions): Driver {
+export function vzDriver({ loadAddon, darwin, limits = VZ_LIMITS }: VzDriverOptions): Driver {
   const look = async (): Promise<{ readonly addon: VzAddon; readonly report: VzHostReport }> => {
     const addon = await loadAddon();
-    return { addon, report: parseHostReport(addon.hostReport()) };
+    return { addon, report: hostReport(addon, darwin) };
   };
   return {
     name: 'vz',

@@ -1,8 +1,8 @@
 /** What a Mac adds to the driver: Rosetta's install, the signed host program, the sign of a wake. */
 import type { Driver, HostProgram, PrepareOptions } from '../driver.ts';
 import type { VzAddon } from './addon.ts';
+import { hostReport } from './host-report.ts';
 import { ensureRosetta } from './install-rosetta.ts';
-import { parseHostReport } from './messages.ts';
 import { realSurroundings, type Surroundings, signedHostProgram } from './signed-host/program.ts';
 import { watchWake } from './wake.ts';
 
@@ -27,7 +27,7 @@ export function withMacHost(driver: Driver, options: MacHostOptions): Driver {
     prepare: async (plan, prepareOptions) => {
       if (plan.translator.name === 'rosetta') {
         const addon = await loadAddon();
-        await ensureRosetta({ ...prepareOptions, addon, report: parseHostReport(addon.hostReport()) });
+        await ensureRosetta({ ...prepareOptions, addon, report: hostReport(addon, surroundings.darwin) });
       }
       // What keeps the copy from being made is told before minutes go into an image.
       await (await hostProgram(prepareOptions)).release();

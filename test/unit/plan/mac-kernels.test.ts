@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RosettaVmError } from '../../../host/errors.ts';
-import { chooseKernel, INCOMPATIBILITIES, incompatibilitiesOf, macOSOfDarwin } from '../../../host/plan/mac-kernels.ts';
+import { chooseKernel, INCOMPATIBILITIES, incompatibilitiesOf } from '../../../host/plan/mac-kernels.ts';
+import { macOSOfDarwin } from '../../../host/plan/macos.ts';
 import { KERNEL_SERIES, type KernelFacts, kernelFacts } from '../../../images/kernels.ts';
 
 const macOS = (major: number, minor = 0, patch = 0) => ({ major, minor, patch });

@@ -33,6 +33,8 @@ export interface Surroundings {
   readonly run: CommandRunner;
   /** process.arch of the node that runs: it loads the addon itself. */
   readonly architecture: string;
+  /** Release of the kernel, which tells the macOS. */
+  readonly darwin: string;
   /** The host process's bundle. */
   readonly bundle: string;
 }
@@ -41,6 +43,7 @@ export const realSurroundings = (): Surroundings => ({
   env: process.env,
   run: runCommand,
   architecture: process.arch,
+  darwin: release(),
   bundle: packageFile('dist/machine-host.js'),
 });
 
@@ -89,7 +92,7 @@ export function hostProgramOf(host: SignedHost, env: NodeJS.ProcessEnv): HostPro
  * Everything that decides how the copy is made. Throws `E_HOST_UNSUPPORTED` for a node that cannot be a host, `E_USAGE`
  * for a bad ROSETTA_VM_NODE, `E_CORRUPT` when a part of this installation is missing.
  */
-export async function buildFacts(addon: string, { env, run, bundle }: Surroundings): Promise<BuildFacts> {
+export async function buildFacts(addon: string, { env, run, darwin, bundle }: Surroundings): Promise<BuildFacts> {
   const account = await nodeAccount(env, run);
   const appleSilicon = account.architecture === 'arm64' || (await isAppleSilicon(env, run));
   const refused = refusal(account, { appleSilicon, named: namedNode(env) !== null });
@@ -97,7 +100,7 @@ export async function buildFacts(addon: string, { env, run, bundle }: Surroundin
   return {
     node: await nodeFacts(account),
     version,
-    system: release(),
+    system: darwin,
     bundle: await sourceFile(bundle),
     addon: await sourceFile(addon),
   };

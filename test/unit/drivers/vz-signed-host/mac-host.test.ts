@@ -17,7 +17,7 @@ const bare = { name: 'vz' } as unknown as Driver;
 const ROSETTA: MachinePlan = { ...plan, driver: 'vz', translator: { name: 'rosetta', tag: 'rvm-rosetta' } };
 
 /** A Mac with this report, whose node says that it is of this architecture. */
-async function mac({ report = macReport(), architecture = 'arm64', quirks = {} as Quirks } = {}) {
+async function mac({ report = macReport(), architecture = 'arm64', darwin = '24.4.0', quirks = {} as Quirks } = {}) {
   const folder = await temporaryFolder();
   const { facts, hosts } = await standInNode(folder, 'official');
   const { executable } = facts.node;
@@ -34,7 +34,13 @@ async function mac({ report = macReport(), architecture = 'arm64', quirks = {} a
     loadAddon: async () => addon,
     addonFile: async () => facts.addon.path,
     hosts,
-    surroundings: { env: { ROSETTA_VM_NODE: executable }, run, architecture: 'arm64', bundle: facts.bundle.path },
+    surroundings: {
+      env: { ROSETTA_VM_NODE: executable },
+      run,
+      architecture: 'arm64',
+      darwin,
+      bundle: facts.bundle.path,
+    },
   });
   return { driver, calls, hosts };
 }
@@ -80,6 +86,16 @@ describe('preparing a machine on a Mac', () => {
     await driver.prepare?.(ROSETTA, { ...quiet, ask });
     expect(questions).toHaveLength(1);
   });
+});
+
+test('on macOS 27 there is no Rosetta to install, whatever number macOS shows to a program of an older SDK', async () => {
+  const report = ODD_MACS['Rosetta not installed'];
+  const shown = { ...report, macOS: { major: 16, minor: 0, patch: 0 } } as unknown as VzHostReport;
+  const { driver } = await mac({ report: shown, darwin: '26.0.0' });
+  const questions: string[] = [];
+  const ask = async (question: string): Promise<boolean> => questions.push(question) > 0;
+  await driver.prepare?.(ROSETTA, { ...quiet, ask });
+  expect(questions).toEqual([]);
 });
 
 test('a Mac that cannot tell of its wake rejects, which the clock’s keeper bears', async () => {

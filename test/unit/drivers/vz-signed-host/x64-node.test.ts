@@ -17,6 +17,7 @@ const quiet = { onProgress: () => {} };
 const surroundings = (appleSilicon: boolean, env: NodeJS.ProcessEnv = {}): Surroundings => ({
   env,
   architecture: 'x64',
+  darwin: '24.4.0',
   bundle: '/nowhere/machine-host.js',
   run: async ([program]) => {
     expect(program).toBe('/usr/sbin/sysctl');

@@ -17,7 +17,7 @@ import { StandInVzAddon } from '../../../stand-in/vz-addon.ts';
 import { macReport, ODD_MACS } from '../../../stand-in/vz-reports.ts';
 import { macDriver, startablePlan } from './machines.ts';
 
-describe.each([13, 14, 15, 27])('on macOS %d', (major) => {
+describe.each([13, 14, 15, 26, 27])('on macOS %d', (major) => {
   const addon = new StandInVzAddon({ report: macReport(major) });
   afterAll(() => addon.remove());
   driverContract({
@@ -37,6 +37,17 @@ describe('the driver', () => {
     const plan = await startablePlan();
     expect((await driver.explain(plan)).length).toBeGreaterThan(3);
     await expect(driver.create(plan)).rejects.toMatchObject({ code: 'E_HOST_UNSUPPORTED' });
+  });
+
+  test('takes the version of macOS from its kernel: to a program of an older SDK macOS gives another', async () => {
+    const addon = new StandInVzAddon({ report: macReport(16, 0) });
+    onTestFinished(() => addon.remove());
+    const driver = vzDriver({ loadAddon: async () => addon, darwin: '25.1.0' });
+    const { capabilities } = await driver.probe();
+    expect(capabilities.find(({ id }) => id === 'macos')).toMatchObject({ status: 'ok', what: 'macOS 26.1' });
+    expect(capabilities.find(({ id }) => id === 'rosetta')?.what).toContain('macOS 26.1');
+    const old = vzDriver({ loadAddon: async () => addon, darwin: '21.6.0' });
+    expect(await old.probe()).toMatchObject({ usable: false, capabilities: [{ id: 'macos', status: 'missing' }] });
   });
 
   test('gives each new machine an identifier of its own', async () => {
