@@ -1,13 +1,15 @@
 /** A disk that is no file of its machine, looked at before anything is started. Nothing is ever written to it here. */
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
+import { platform } from 'node:os';
 import { SYSTEM_DISK_SIGNATURE } from '../../guest/protocol.ts';
 import { RosettaVmError } from '../errors.ts';
 import type { DiskPlan } from '../plan/plan.ts';
 import { parseNbdUrl } from '../spec/nbd-url.ts';
 import { formatSize } from '../spec/units.ts';
 
-const SECTOR_BYTES = 512;
+/** The largest sectors that disks have: a Mac's raw device takes reads of whole ones alone. */
+const BLOCK_BYTES = 4096;
 /** Of a partition table's disk signature (UEFI 2.10, section 5.2.1). */
 const SIGNATURE_OFFSET = 440;
 
@@ -16,24 +18,28 @@ const SIGNATURE_OFFSET = 440;
  * permitted, a system of ours) or `E_SIZE`. Does nothing for a file. Whether an NBD server answers is not tried: qemu-nbd
  * ends with its first client.
  */
-export async function checkExternalDisk(disk: DiskPlan): Promise<void> {
+export async function checkExternalDisk(disk: DiskPlan, system: NodeJS.Platform = platform()): Promise<void> {
   if (disk.attachment.kind === 'nbd') return await checkNbdSocket(disk.attachment.url);
-  if (disk.attachment.kind === 'block') await checkBlockDevice(disk.attachment.path, disk);
+  if (disk.attachment.kind === 'block') await checkBlockDevice(disk.attachment.path, disk, system);
 }
 
-async function checkBlockDevice(path: string, { sizeBytes, readOnly }: DiskPlan): Promise<void> {
+async function checkBlockDevice(path: string, { sizeBytes, readOnly }: DiskPlan, system: string): Promise<void> {
   const device = await openExclusively(path, readOnly);
   try {
-    if (!(await device.stat()).isBlockDevice()) throw noBlockDevice(path);
+    if (!isDisk(await device.stat(), system)) throw noBlockDevice(path);
     // A read behind the end gives nothing; that works on every system, without asking for a size.
-    const end = await readSector(device, sizeBytes - SECTOR_BYTES);
-    if (end === null) throw tooSmall(path, sizeBytes);
-    const start = await readSector(device, 0);
-    if (start?.readUInt32LE(SIGNATURE_OFFSET) === SYSTEM_DISK_SIGNATURE) throw holdsSystem(path);
+    if ((await readBlock(device, path, sizeBytes - 1)) < sizeBytes) throw tooSmall(path, sizeBytes);
+    const start = Buffer.alloc(BLOCK_BYTES);
+    await readBlock(device, path, 0, start);
+    if (start.readUInt32LE(SIGNATURE_OFFSET) === SYSTEM_DISK_SIGNATURE) throw holdsSystem(path);
   } finally {
     await device.close();
   }
 }
+
+/** On a Mac `/dev/rdiskN` is the raw side of `/dev/diskN`, a character device; elsewhere such a device is no disk. */
+const isDisk = (device: Stats, system: string): boolean =>
+  device.isBlockDevice() || (system === 'darwin' && device.isCharacterDevice());
 
 /** O_EXCL without O_CREAT: Linux refuses a block device that is mounted or otherwise in use (open(2)). */
 async function openExclusively(path: string, readOnly: boolean): Promise<FileHandle> {
@@ -46,10 +52,19 @@ async function openExclusively(path: string, readOnly: boolean): Promise<FileHan
   }
 }
 
-/** Null behind the end. */
-async function readSector(device: FileHandle, position: number): Promise<Buffer | null> {
-  const { buffer, bytesRead } = await device.read(Buffer.alloc(SECTOR_BYTES), 0, SECTOR_BYTES, position);
-  return bytesRead === SECTOR_BYTES ? buffer : null;
+/** Reads the block with the byte at `position`; answers with the place behind what was there to read. */
+async function readBlock(
+  device: FileHandle,
+  path: string,
+  position: number,
+  into: Buffer = Buffer.alloc(BLOCK_BYTES),
+): Promise<number> {
+  const start = position - (position % BLOCK_BYTES);
+  try {
+    return start + (await device.read(into, 0, BLOCK_BYTES, start)).bytesRead;
+  } catch (error) {
+    throw notOpened(path, error as NodeJS.ErrnoException);
+  }
 }
 
 function notOpened(path: string, cause: NodeJS.ErrnoException): RosettaVmError {

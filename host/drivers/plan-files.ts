@@ -10,7 +10,7 @@ const SECTOR_BYTES = 512;
 
 /**
  * Throws `E_NOT_FOUND` (kernel, initrd, disk, share), `E_STATE` (not readable or writable), `E_CORRUPT` (a disk of the
- * wrong size) or `E_INVALID` (a share that is no folder), and what {@link checkExternalDisk} throws.
+ * wrong size) or `E_INVALID` (a share that is no folder, a kernel or initrd that is no file), and what {@link checkExternalDisk} throws.
  */
 export async function checkPlanFiles(plan: MachinePlan): Promise<void> {
   await checkFile(plan.boot.kernel, 'kernel', 'Build the image again with `rosetta-vm image build`.');
@@ -23,6 +23,13 @@ export async function checkPlanFiles(plan: MachinePlan): Promise<void> {
 
 async function checkFile(file: string, what: string, fix: string): Promise<void> {
   await checkAccess(file, constants.R_OK, what, fix);
+  if ((await stat(file)).isFile()) return;
+  throw new RosettaVmError('E_INVALID', {
+    what: `The ${what} is no file: ${file}`,
+    why: 'There is something else of that name, such as a folder.',
+    fix,
+    facts: { path: file },
+  });
 }
 
 async function checkDisk(disk: DiskPlan): Promise<void> {

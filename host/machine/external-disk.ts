@@ -40,8 +40,9 @@ async function runningMachineWith(device: string, paths: StatePaths, own: string
   return undefined;
 }
 
-/** Two names below /dev may be one device. */
-const deviceOf = (attachment: string): Promise<string> => realpath(attachment).catch(() => attachment);
+/** Two names below /dev may be one device; a Mac's `/dev/rdiskN` is the raw side of `/dev/diskN`, and no link to it. */
+const deviceOf = async (attachment: string): Promise<string> =>
+  (await realpath(attachment).catch(() => attachment)).replace(/^\/dev\/r(?=disk\d)/, '/dev/');
 
 const taken = (disk: string, machine: string): RosettaVmError =>
   new RosettaVmError('E_LOCKED', {

@@ -28,7 +28,14 @@ describe('what is no block device', () => {
   });
 
   test('a character device is refused without being read', async () => {
-    await expect(checkExternalDisk(block('/dev/zero'))).rejects.toMatchObject({ code: 'E_INVALID' });
+    await expect(checkExternalDisk(block('/dev/zero'), 'linux')).rejects.toMatchObject({ code: 'E_INVALID' });
+  });
+
+  test('but on a Mac, where the raw side of each disk is one, it is read as any disk is', async () => {
+    await checkExternalDisk(block('/dev/zero'), 'darwin');
+    await expect(checkExternalDisk(block('/dev/null'), 'darwin')).rejects.toMatchObject({ code: 'E_SIZE' });
+    // One that gives no bytes at a place says so in its own words.
+    await expect(checkExternalDisk(block('/dev/ptmx'), 'darwin')).rejects.toMatchObject({ code: 'E_STATE' });
   });
 });
 

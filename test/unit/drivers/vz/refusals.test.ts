@@ -43,6 +43,16 @@ describe('mistakes that a start tells, before the framework is asked', () => {
     expect(await failure(short)).toMatchObject({ code: 'E_INVALID' });
   });
 
+  test.each(['kernel', 'initialRamdisk'])('a folder as the %s', async (name) => {
+    const folder = (plan: MachinePlan) => ({ ...plan, boot: { ...plan.boot, [name]: path.dirname(plan.serialLog) } });
+    expect(await failure(folder)).toMatchObject({
+      code: 'E_INVALID',
+      what: expect.stringContaining('is no file'),
+      fix: expect.stringContaining('image build'),
+      facts: { name: 'VZErrorInvalidVirtualMachineConfiguration' },
+    });
+  });
+
   test('a disk that was cut off', async () => {
     const cut = async (plan: MachinePlan) => {
       await truncate(pathOf(plan), 1_000_001);
