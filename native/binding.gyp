@@ -31,6 +31,8 @@
         "CLANG_CXX_LIBRARY": "libc++",
         "CLANG_ENABLE_OBJC_ARC": "YES",
         "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+        # node's default is off: then a catch of std::exception need not match what libc++'s own library throws.
+        "GCC_ENABLE_CPP_RTTI": "YES",
         "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
         # Rosetta in Linux machines came with macOS 13; what came later is behind @available.
         "MACOSX_DEPLOYMENT_TARGET": "13.0",

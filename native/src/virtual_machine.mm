@@ -32,6 +32,9 @@ API_AVAILABLE(macos(14.0)) void requireSaveRestoreSupport(VZVirtualMachineConfig
   NSArray *_kept;
   // On the queue alone, from here on.
   VZVirtualMachine *_machine;
+  // Held as long as there is a machine: App Nap may slow the timers and the I/O of a process without a window. It does
+  // not keep an idle Mac awake, which is for its user to say.
+  id<NSObject> _activity;
   Connections _connections;
   // A stop by us calls no guestDidStopVirtualMachine: (Code-Hex/vz#154). Should a macOS do so all the same, nobody is
   // told, unless the stop then fails because the guest was faster.
@@ -61,6 +64,9 @@ API_AVAILABLE(macos(14.0)) void requireSaveRestoreSupport(VZVirtualMachineConfig
                          forKeyPath:kStateKey
                             options:NSKeyValueObservingOptionNew
                             context:&kStateContext];
+        self->_activity = [NSProcessInfo.processInfo
+            beginActivityWithOptions:NSActivityUserInitiatedAllowingIdleSystemSleep
+                              reason:@"A virtual machine runs"];
       });
     } catch (const Failure &thrown) {
       failure = thrown;
@@ -88,6 +94,8 @@ API_AVAILABLE(macos(14.0)) void requireSaveRestoreSupport(VZVirtualMachineConfig
       [self->_machine removeObserver:self forKeyPath:kStateKey];
       self->_machine.delegate = nil;
       self->_connections.releaseAll();
+      [NSProcessInfo.processInfo endActivity:self->_activity];
+      self->_activity = nil;
       self->_machine = nil;
       self->_configuration = nil;
       self->_kept = nil;

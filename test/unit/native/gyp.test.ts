@@ -61,11 +61,15 @@ describe('the makefile for a Mac', () => {
     expect(flags.filter((flag) => flag.startsWith('-mmacosx-version-min='))).toHaveLength(1);
   });
 
-  it('turns ARC on for Objective-C++, takes C++20 with libc++ and leaves C++ exceptions on', () => {
+  it('turns ARC on for Objective-C++, takes C++20 with libc++ and leaves C++ exceptions and type information on', () => {
     expect(words('CFLAGS_OBJCC_Release')).toContain('-fobjc-arc');
     const plus = words('CFLAGS_CC_Release');
     expect(plus).toEqual(expect.arrayContaining(['-std=c++20', '-stdlib=libc++']));
     expect(plus).not.toContain('-fno-exceptions');
+    // Type information is what a catch compares, across the border to libc++ too.
+    for (const variable of ['CFLAGS_Release', 'CFLAGS_CC_Release', 'CFLAGS_OBJCC_Release']) {
+      expect(words(variable)).not.toContain('-fno-rtti');
+    }
     expect(plus.filter((flag) => flag.startsWith('-std='))).toEqual(['-std=c++20']);
     expect(words('DEFS_Release')).toEqual(expect.arrayContaining(["'-DNAPI_VERSION=8'", "'-DNAPI_CPP_EXCEPTIONS'"]));
   });

@@ -17,7 +17,6 @@ const GNUSTEP = '/usr/include/GNUstep';
 /** What the generated makefile passes on a Mac (gyp.test.ts), as far as it changes what is an error. */
 const FLAGS = [
   '-std=c++20',
-  '-fno-rtti',
   '-fexceptions',
   '-Wall',
   '-Wextra',
