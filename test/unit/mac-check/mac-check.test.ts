@@ -7,7 +7,8 @@ import { type Claim, NEEDS, noted } from '../../../host/dev/mac-check/claim.ts';
 import { CLAIMS } from '../../../host/dev/mac-check/claims/index.ts';
 import { renderReport } from '../../../host/dev/mac-check/report.ts';
 import { type CheckRequest, checkClaims, type Outcome } from '../../../host/dev/mac-check/run.ts';
-import { type Answers, CLI, DOCTOR, FOLDER, SIGNED_NODE, standInMac } from './stand-in.ts';
+import { macReport } from '../../stand-in/vz-reports.ts';
+import { type Answers, CLI, CONNECTED, DOCTOR, FOLDER, lines, refusal, SIGNED_NODE, standInMac } from './stand-in.ts';
 
 interface Checked extends Outcome {
   readonly lines: readonly string[];
@@ -40,6 +41,7 @@ async function checked(differences: Answers = [], over: Partial<CheckRequest> = 
   };
 }
 
+const answer = (value: object) => ({ stdout: JSON.stringify(value) });
 const skips = ({ checked: all }: Outcome): string[] =>
   all.filter(({ verdict }) => verdict.result === 'skipped').map(({ claim }) => claim.id);
 const OPTIONS = { home: '/Users/ada', date: '2026-11-26' };
@@ -59,7 +61,8 @@ describe('the claims', () => {
   test('are all in the documentation', async () => {
     const file = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../../docs/MAC-CHECK.md');
     const text = await readFile(file, 'utf8');
-    for (const { id } of CLAIMS) expect(text).toContain(`\`${id}\``);
+    const listed = [...text.matchAll(/^- `(\w+(?:-\w+)+)` (.*)\n {2}Source: (.*)\.$/gm)].map((row) => row.slice(1));
+    expect(listed).toEqual(CLAIMS.map(({ id, claim, source }) => [id, claim, source]));
   });
 });
 
@@ -193,6 +196,13 @@ describe('a Mac that is otherwise than claimed is found out', () => {
     ['signature-hardened', [[/rosetta-vm-host-hardened/, { exitCode: null, signal: 'SIGKILL' }]]],
     ['framework-refusals', [[/\/nowhere\/vmlinuz/, { exitCode: null, signal: 'SIGTRAP' }]]],
     ['framework-refusals', [[/not a url/, { stdout: 'made' }]]],
+    ['framework-refusals', [[/not a url/, { stdout: '{"thrown":"TypeError"}' }]]],
+    ['framework-refusals', [[/odd\.raw"/, answer(refusal('VZErrorDomain', 2, 'disks[0]'))]]],
+    ['framework-refusals', [[/"hello"/, answer(refusal('NSException', 0, 'network.MACAddress'))]]],
+    ['framework-refusals', [[/"nbd:\/\/"/, answer(refusal('VZErrorDomain', 2))]]],
+    ['framework-macos-version', [[/node:os/, { stdout: '26.1.0' }]]],
+    ['framework-macos-version', [[/hostReport/, answer({ ...macReport(16, 1) })]]],
+    ['framework-macos-version', [[/sw_vers -productVersion/, { stdout: '26.2' }]]],
     ['framework-worker', [[/worker_threads/, { exitCode: null, signal: 'SIGABRT' }]]],
     ['framework-devices', [[/"bus":"usb"/, { stdout: '{"code":2}' }]]],
     ['machine-up', [[/ up mac-check/, { exitCode: 1, stderr: 'Invalid configuration' }]]],
@@ -203,16 +213,27 @@ describe('a Mac that is otherwise than claimed is found out', () => {
     ['life-states', [[/"resume"/, { stdout: '{"event":"state","state":"running"}\n{"done":true}' }]]],
     ['life-save', [[/"save"/, { stdout: '{"id":3,"ok":false}\n{"done":true}' }]]],
     ['life-save', [[/"save"/, { stdout: '{"silent":"save"}\n{"done":true}' }]]],
+    ['life-save-devices', [[/save-devices\.log/, lines({ id: 3, ok: false, error: refusal('VZErrorDomain', 2) })]]],
     ['life-balloon', [[/"balloon"/, { exitCode: null, signal: 'SIGTRAP' }]]],
+    ['life-reset', [[/reset\.log/, lines({ silent: 'told' }, { printed: ['Linux version 6', 'Linux version 6'] })]]],
+    ['life-reset', [[/reset\.log/, lines({ event: 'state', state: 'error' })]]],
+    ['life-limit', [[/limit\.log/, lines({ id: 1, ok: false, error: refusal('VZErrorDomain', 1) })]]],
+    ['life-limit', [[/limit\.log/, { exitCode: null, signal: 'SIGTRAP' }]]],
+    ['life-descriptor', [[/descriptor\.log/, lines({ descriptor: 'other', before: false, after: false })]]],
+    ['life-descriptor', [[/descriptor\.log/, lines({ descriptor: 'AF_UNIX', before: true, after: false })]]],
+    ['life-block-device', [[/hdiutil.*\/block-rdisk\.log/s, { exitCode: 1, stdout: '{"thrown":"EACCES"}' }]]],
+    ['life-nbd', [[/\/nbd\.log/, lines({ silent: 'told' })]]],
+    ['life-nbd-reconnect', [[/nbd-reconnect\.log/, lines(CONNECTED, { silent: 'told' })]]],
     ['life-nbd-absent', [[/127\.0\.0\.1:1/, { exitCode: null, signal: 'SIGABRT' }]]],
     ['rosetta-handler', [[/binfmt_misc\/rvm-rosetta/, { stdout: 'enabled\nflags: F\n' }]]],
+    ['rosetta-handler', [[/binfmt_misc\/rvm-rosetta/, { stdout: 'enabled\nflags: OCF\n' }]]],
+    ['rosetta-handler', [[/sw_vers -productVersion/, { stdout: '13.7.1' }]]],
     ['rosetta-handler', [[/binfmt_misc\/rvm-rosetta/, { stdout: 'disabled\nflags: POCF\n' }]]],
     ['rosetta-build-step', [[/--probe/, { exitCode: 1 }]]],
     ['rosetta-socket', [[/proc\/net\/unix/, { stdout: '' }]]],
     ['rosetta-cache-fills', [[/docker run .*perl -e 'print/, { exitCode: 0 }]]],
     ['rosetta-daemon-dies', [[/while .*pgrep/, { stdout: '' }]]],
-    ['rosetta-clean-layers', [[/docker diff/, { stdout: 'A /root/.cache' }]]],
-    ['rosetta-clean-layers', [[/docker diff/, { exitCode: 125, stderr: 'no such image' }]]],
+    ['rosetta-clean-layers', [[/docker save/, { stdout: 'step-of-root\nroot/.cache/\nhome/ada/step-of-ada' }]]],
     ['rosetta-argv-zero', [[/login_shell/, { exitCode: 1 }]]],
     ['workload-rust', [[/ROSETTA_DISABLE_AOT=1 rust/, { exitCode: 139 }]]],
   ];
@@ -226,10 +247,54 @@ describe('a Mac that is otherwise than claimed is found out', () => {
     const outcome = await checked([
       [/cache stats/, { exitCode: 1, stderr: 'no answer' }],
       [/hostReport/, { stdout: 'Segmentation' }],
+      [/docker save/, { stdout: 'step-of-root' }],
+      [/hdiutil/, { exitCode: 3, stderr: 'hdiutil: attach failed' }],
+      [/descriptor\.log/, lines({ silent: 'console' })],
+      [/limit\.log/, lines({ event: 'state', state: 'paused' }, { silent: 'start' })],
+      [/reset\.log/, lines({ silent: 'told' }, { printed: ['Linux version 6'] })],
     ]);
-    for (const id of ['rosetta-cache-fills', 'rosetta-disable-aot', 'framework-report']) {
+    for (const id of [
+      'rosetta-cache-fills',
+      'rosetta-disable-aot',
+      'rosetta-clean-layers',
+      'framework-report',
+      'framework-macos-version',
+      'life-block-device',
+      'life-descriptor',
+      'life-limit',
+      'life-reset',
+    ]) {
       expect(outcome.result(id), id).toBe('unclear');
     }
+    const unbuilt = await checked([[/ build .*--tag /, { exitCode: 1, stderr: 'no network' }]]);
+    expect(unbuilt.result('rosetta-clean-layers')).toBe('unclear');
+  });
+
+  test('the flags of the handler are those of the macOS that it runs on', async () => {
+    const thirteen: Answers = [
+      [/sw_vers -productVersion/, { stdout: '13.7.1' }],
+      [/binfmt_misc\/rvm-rosetta/, { stdout: 'enabled\nflags: OCF\n' }],
+    ];
+    expect((await checked(thirteen)).result('rosetta-handler')).toBe('pass');
+    const unknown = await checked([[/sw_vers/, { exitCode: 1 }]]);
+    expect(unknown.result('rosetta-handler')).toBe('unclear');
+  });
+
+  test('a bad configuration that is refused otherwise than expected is told with both', async () => {
+    const { evidence } = await checked([[/odd\.raw"/, answer(refusal('VZErrorDomain', 2, 'disks[0]'))]]);
+    expect(evidence('framework-refusals')).toContain(
+      'VZErrorDomain 2 (VZErrorInvalidVirtualMachineConfiguration) at disks[0], but VZErrorDomain 5 (VZErrorInvalidDiskImage) at disks[0] was expected',
+    );
+  });
+
+  test('the number of machines that went is told', async () => {
+    expect((await checked()).evidence('life-limit')).toContain('2 went; the next: VZErrorDomain 6');
+    const many = Array.from({ length: 24 }, () => ({ event: 'state', state: 'paused' }));
+    const without = await checked([[/limit\.log/, lines(...many)]]);
+    expect([without.result('life-limit'), without.evidence('life-limit')]).toEqual([
+      'noted',
+      'All of 24 machines went.',
+    ]);
   });
 });
 

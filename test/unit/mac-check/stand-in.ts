@@ -4,7 +4,7 @@
  */
 import type { CacheStats, TranslatorStatus } from '../../../guest/protocol.ts';
 import type { Capability } from '../../../host/drivers/driver.ts';
-import { ADDON_PROTOCOL } from '../../../host/drivers/vz/addon.ts';
+import { ADDON_PROTOCOL, type VzEvent, type VzFailure, type VzState } from '../../../host/drivers/vz/addon.ts';
 import type { MachineStatus } from '../../../host/machine/machine.ts';
 import type { CommandOptions, CommandResult, CommandRunner } from '../../../host/process/run-command.ts';
 import { macReport } from '../../stand-in/vz-reports.ts';
@@ -85,13 +85,39 @@ const stats = (entries: number): readonly CacheStats[] => [
 ];
 const json = (value: unknown): Partial<CommandResult> => ({ stdout: `${JSON.stringify(value)}\n` });
 const DONE = '\n{"id":1,"ok":true,"value":null}\n{"done":true}';
+/** What a driven machine tells. */
+export const lines = (...told: object[]): Partial<CommandResult> => ({
+  stdout: told.map((line) => JSON.stringify(line)).join('\n') + DONE,
+});
+const state = (name: VzState): VzEvent => ({ event: 'state', state: name });
+export const CONNECTED: VzEvent = { event: 'disk', disk: 0, kind: 'connected', error: null };
+export const refusal = (domain: string, code: number, subject = '', reason = ''): VzFailure => ({
+  domain,
+  code,
+  message: 'It failed.',
+  reason,
+  subject,
+});
 const NOT_ENTITLED = {
-  domain: 'VZErrorDomain',
-  code: 2,
+  ...refusal('VZErrorDomain', 2, '', 'The process doesn’t have the “com.apple.security.virtualization” entitlement.'),
   message: 'Invalid virtual machine configuration.',
-  reason: 'The process doesn’t have the “com.apple.security.virtualization” entitlement.',
-  subject: '',
 };
+/** Each bad configuration of the claim about refusals, by what is bad in it. */
+const REFUSED: Answers = (
+  [
+    [/"kernelURL":"\/nowhere/, refusal('NSPOSIXErrorDomain', 2, 'bootLoader.kernelURL')],
+    [/"path":"\/nowhere"/, refusal('NSPOSIXErrorDomain', 2, 'shares[0]')],
+    [/"path":"\/nowhere\/disk/, refusal('NSPOSIXErrorDomain', 2, 'disks[0]')],
+    [/xxxx/, refusal('VZErrorDomain', 2, 'shares[0]')],
+    [/odd\.raw"/, refusal('VZErrorDomain', 5, 'disks[0]')],
+    [/"nbd:\/\/"/, refusal('VZErrorDomain', 2, 'disks[0]')],
+    [/not a url/, refusal('RosettaVm', 1, 'disks[0].attachment.url')],
+    [/"memorySize":1048576,/, refusal('VZErrorDomain', 2)],
+    [/"CPUCount":4096/, refusal('VZErrorDomain', 2)],
+    [/"hello"/, refusal('RosettaVm', 1, 'network.MACAddress')],
+    [/"machineIdentifier":"!"/, refusal('RosettaVm', 1, 'machineIdentifier')],
+  ] as const
+).map(([pattern, failure]) => [pattern, json(failure)]);
 
 /** A Mac on which everything is as hoped. */
 export const GOOD_MAC: Answers = [
@@ -111,20 +137,21 @@ export const GOOD_MAC: Answers = [
   [/^\/opt\/node\/bin\/node -e .*createMachine/s, json(NOT_ENTITLED)],
   [/rosetta-vm-host -e .*worker_threads/s, { stdout: 'ended' }],
   [/rosetta-vm-host -e .*hostReport/s, json({ ...macReport(26, 1), protocol: ADDON_PROTOCOL })],
+  [/ -p require\("node:os"\)\.release\(\)/, { stdout: '25.1.0\n' }],
   [
     /rosetta-vm-host -e .*"pause"\],\["resume"/s,
-    {
-      stdout:
-        ['running', 'paused', 'running', 'stopped']
-          .map((state) => JSON.stringify({ event: 'state', state }))
-          .join('\n') + DONE,
-    },
+    lines(state('running'), state('paused'), state('running'), state('stopped')),
+  ],
+  [/\/reset\.log/, lines(state('running'), state('stopped'), { event: 'stopped', error: null })],
+  [/\/limit\.log/, lines(state('paused'), state('paused'), { id: 1, ok: false, error: refusal('VZErrorDomain', 6) })],
+  [/\/descriptor\.log/, lines({ descriptor: 'AF_UNIX', before: true, after: true })],
+  [/\/nbd\.log/, lines(CONNECTED)],
+  [
+    /\/nbd-reconnect\.log/,
+    lines(CONNECTED, { ...CONNECTED, kind: 'error', error: refusal('VZErrorDomain', 20002) }, CONNECTED),
   ],
   [/rosetta-vm-host -e .*\[\[\["start"\]/s, { stdout: DONE }],
-  [
-    /createMachine.*(\/nowhere|nbd:|not a url|xxxx|"memorySize":1048576,|4096|hello)/s,
-    json({ ...NOT_ENTITLED, reason: 'It is bad.' }),
-  ],
+  ...REFUSED,
   [/rosetta-vm-host(-hardened)? -e .*createMachine/s, { stdout: 'made' }],
   [/cp |codesign|mkfile/, {}],
   [/ up mac-check/, status('running')],
@@ -143,7 +170,9 @@ export const GOOD_MAC: Answers = [
   [/pkill -KILL/, { stdout: 'killed' }],
   [/pgrep/, { stdout: '42' }],
   [/login_shell/, { stdout: 'login' }],
-  [/docker diff/, { stdout: 'C /tmp' }],
+  [/mkdir -p /, {}],
+  [/ build --machine mac-check --tag /, {}],
+  [/docker save/, { stdout: 'step-of-root\nhome/ada/step-of-ada' }],
   [/ exec --no-stdin mac-check/, { stdout: 'fine' }],
 ];
 

@@ -17,6 +17,7 @@ import {
   unclear,
 } from '../claim.ts';
 import { jsonIn } from '../json-in.ts';
+import { majorOf } from '../mac-facts.ts';
 
 const PROBE_LIMIT_MS = 5 * 60_000;
 const DOCKER_LIMIT_MS = 10 * 60_000;
@@ -36,6 +37,23 @@ const statsOf = (result: Result | undefined) => STATS.safeParse(jsonIn(result?.s
 /** A small amd64 program of glibc; the image is fetched once. */
 const AMD64 = 'docker run --rm --platform linux/amd64';
 const SMALL_IMAGE = 'debian:stable-slim';
+
+/** What the steps of the image leave on purpose. */
+const STEPS = ['step-of-root', 'step-of-ada'];
+const LAYERS_TAG = 'mac-check-layers';
+const LAYERS = `FROM ${SMALL_IMAGE}
+RUN ls / >/dev/null && perl -e 1 && touch /${STEPS[0]}
+RUN useradd --create-home ada
+USER ada
+RUN ls / >/dev/null && perl -e 1 && touch /home/ada/${STEPS[1]}
+`;
+/** Of every file of every layer, those that matter: a layer is one of the archives in the image's archive. */
+const LIST_LAYERS = [
+  'folder=$(mktemp -d) && cd "$folder"',
+  `docker save ${LAYERS_TAG} | tar -x`,
+  `find . -type f | while read -r file; do tar -tf "$file" 2>/dev/null; done | grep -E '\\.cache|step-of-'`,
+  `cd / && rm -rf "$folder"`,
+].join('; ');
 
 export const ROSETTA_CLAIMS: readonly Claim[] = [
   {
@@ -59,10 +77,15 @@ export const ROSETTA_CLAIMS: readonly Claim[] = [
     how: 'The handler read back in the guest.',
     needs: ['rosetta'],
     commands: (context) => [inGuest(context, `cat ${HANDLER}; ls ${GUEST_SETTINGS.binfmtDirectory}`)],
-    judge: ([result]) =>
-      result === undefined
-        ? unclear('')
-        : judged(/^enabled/m.test(result.stdout) && /^flags: P?OCF$/m.test(result.stdout), said(result)),
+    judge: ([result], { facts }) => {
+      const macOS = majorOf(facts);
+      if (result === undefined || macOS === 0) return unclear(result === undefined ? '' : said(result));
+      const flags = macOS >= 14 ? 'POCF' : 'OCF';
+      return judged(
+        /^enabled$/m.test(result.stdout) && new RegExp(`^flags: ${flags}$`, 'm').test(result.stdout),
+        `${flags} is right for macOS ${facts.macOS}; ${said(result)}`,
+      );
+    },
   },
   {
     id: 'rosetta-build-step',
@@ -169,20 +192,29 @@ export const ROSETTA_CLAIMS: readonly Claim[] = [
   },
   {
     id: 'rosetta-clean-layers',
-    claim: 'A built image has no .cache folder of Rosetta’s.',
+    claim: 'No layer of a built image has a .cache folder of Rosetta’s.',
     source: 'docker/for-mac#7440: translated processes leave $HOME/.cache/rosetta in layers',
-    how: 'A container’s changes are listed after programs ran in it.',
+    how: 'An image is built whose steps run programs as root and as another user; the files of each of its layers are listed.',
     needs: ['rosetta', 'full'],
-    commands: (context) => [
-      inGuest(
-        context,
-        `docker run --platform linux/amd64 --name mac-check ${SMALL_IMAGE} sh -c 'ls / >/dev/null; perl -e 1' && docker diff mac-check; ended=$?; docker rm -f mac-check >/dev/null; exit $ended`,
-        DOCKER_LIMIT_MS,
-      ),
-    ],
-    judge: ([result]) => {
-      if (result === undefined) return unclear('');
-      return judged(result.exitCode === 0 && !/\.cache/.test(result.stdout), said(result));
+    commands: (context) => {
+      const folder = path.join(context.folder, 'layers');
+      const dockerfile = path.join(folder, 'Dockerfile');
+      return [
+        { argv: ['/bin/sh', '-c', 'mkdir -p "$1" && printf %s "$2" >"$3"', 'sh', folder, LAYERS, dockerfile] },
+        {
+          argv: [...context.cli, 'build', '--machine', MACHINE, '--tag', LAYERS_TAG, '--no-cache', folder],
+          limitMs: DOCKER_LIMIT_MS,
+        },
+        inGuest(context, LIST_LAYERS, DOCKER_LIMIT_MS),
+      ];
+    },
+    judge: ([, built, listed]) => {
+      if (built === undefined || listed === undefined) return unclear('');
+      if (built.exitCode !== 0) return unclear(said(built));
+      // Without what the steps made, the layers were not read.
+      const ran = STEPS.filter((file) => listed.stdout.includes(file)).length;
+      if (listed.exitCode !== 0 || ran !== STEPS.length) return unclear(said(listed));
+      return judged(!/\.cache/.test(listed.stdout), said(listed));
     },
   },
   {
