@@ -8,19 +8,12 @@ import { shellQuote } from '../../host/cli/format.ts';
 import type { AgentClient } from '../../host/index.ts';
 import { parseExport } from '../hyperfine.ts';
 import type { Sample } from './benchmark-runner.ts';
-import { cgroupCounts } from './counts.ts';
+import { type CallLimits, inNamespaces } from './guest-namespaces.ts';
+import { countsOf, PRINT_COUNTS, REMOVE_GROUP, sectionsOf, TAKE_GROUP } from './sample-group.ts';
 
 const BENCH = `${DATA_DIR}/bench`;
 /** Where results are in the tree. */
 const RESULTS = '/tmp/rosetta-vm-bench';
-const CGROUP = '/sys/fs/cgroup';
-const SAMPLE_CGROUP = `${CGROUP}/rosetta-vm-bench`;
-/** Messages and the order of names must not depend on who measures; dpkg wants the folders of the system's programs. */
-const ENVIRONMENT = {
-  LC_ALL: 'C',
-  DEBIAN_FRONTEND: 'noninteractive',
-  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-};
 const SMALL_LIMIT_MS = 120_000;
 /** Mounts and hyperfine's own start. */
 const OVERHEAD_MS = 60_000;
@@ -29,11 +22,6 @@ export interface Layer {
   readonly tree: string;
   readonly setup: string;
   readonly scratch: string;
-}
-
-export interface CallLimits {
-  readonly limitMs: number;
-  readonly signal: AbortSignal;
 }
 
 /** Empty folders of this name. */
@@ -45,15 +33,15 @@ export async function makeLayer(agent: AgentClient, name: string, tree: string, 
 }
 
 export async function removeLayer(agent: AgentClient, name: string, signal: AbortSignal): Promise<void> {
-  const script = `rm -rf "$1"; rmdir ${SAMPLE_CGROUP} 2> /dev/null; true`;
+  const script = `rm -rf "$1"; ${REMOVE_GROUP}`;
   const argv = ['/bin/sh', '-c', script, 'remove', `${BENCH}/${name}`];
   await runInGuest(agent, { argv }, { limitMs: SMALL_LIMIT_MS, signal });
 }
 
 /**
- * Begins each script: a root of the layers, with the guest's /dev, since the translator and its cache are below it
- * (protocol.ts, RVM_DIR), and its root at /mnt, so that its own hyperfine, a native program, runs inside. It is in a
- * mount namespace of its own and ends with it. Parameters: lower folders, upper folder, folder for both of overlayfs's own.
+ * After {@link TAKE_GROUP} or at the begin of a script: a root of the layers, with the guest's /dev, since the translator and its cache are below it
+ * (protocol.ts, RVM_DIR), and its root at /mnt, so that its own hyperfine, a native program, runs inside. It ends with
+ * the mount namespace that it is in. Parameters: lower folders, upper folder, folder for both of overlayfs's own.
  */
 const ENTER = [
   'set -e',
@@ -77,7 +65,7 @@ export async function runSetup(
   argv: readonly string[],
   limits: CallLimits,
 ): Promise<void> {
-  await inNamespace(agent, SETUP, [tree, setup, scratch, ...argv], limits);
+  await inNamespaces(agent, SETUP, [tree, setup, scratch, ...argv], limits);
 }
 
 /**
@@ -86,15 +74,11 @@ export async function runSetup(
  * parameters: working directory, product, command.
  */
 const SAMPLE = [
-  `group=${SAMPLE_CGROUP}`,
-  'if test -d "$group"; then echo 1 > "$group/cgroup.kill"; fi',
-  'for try in 1 2 3 4 5 6 7 8 9 10; do test ! -d "$group" || rmdir "$group" 2> /dev/null || sleep 0.1; done',
+  ...TAKE_GROUP,
   ...ENTER,
   `results=${RESULTS} libraries=/mnt/usr/lib/aarch64-linux-gnu`,
   'directory=$4 product=$5 command=$6',
   'mkdir -p "$root$results"',
-  `echo '+cpu +memory +io' > ${CGROUP}/cgroup.subtree_control`,
-  'mkdir "$group"',
   'sync',
   // The path is whole because busybox's shell would take its own date, which knows no milliseconds.
   'begun=$(/usr/bin/date +%s%3N)',
@@ -107,7 +91,7 @@ const SAMPLE = [
   ')',
   'ended=$(/usr/bin/date +%s%3N)',
   'echo "# span"; echo "$begun $ended"',
-  'for file in cpu.stat memory.peak io.stat; do echo "# $file"; cat "$group/$file" 2> /dev/null || true; done',
+  PRINT_COUNTS,
   'echo "# product"; sha256sum < "$root$product"',
   'echo "# hyperfine"; cat "$root$results/time.json"',
 ].join('\n');
@@ -132,7 +116,7 @@ export async function takeGuestSample(
   { directory, product = `${RESULTS}/output`, command }: SampleRequest,
   { limitMs, signal }: CallLimits,
 ): Promise<GuestSample> {
-  const stdout = await inNamespace(
+  const stdout = await inNamespaces(
     agent,
     SAMPLE,
     [`${setup}:${tree}`, `${scratch}/upper`, scratch, directory, product, shellQuote(command)],
@@ -143,38 +127,15 @@ export async function takeGuestSample(
 
 /** Reads what the script printed. Throws `E_INVALID`. */
 export function readSample(stdout: string): GuestSample {
-  const sections = new Map(
-    stdout.split(/^# /m).map((section) => {
-      const end = section.indexOf('\n');
-      return [section.slice(0, end), section.slice(end + 1)] as const;
-    }),
-  );
-  const section = (name: string): string => sections.get(name) ?? '';
+  const section = sectionsOf(stdout);
   const [since, until] = section('span').trim().split(' ').map(Number);
   const timed = parseExport(section('hyperfine'));
   return {
     value: timed.median,
     timed,
     product: section('product').split(' ')[0] ?? '',
-    counts: cgroupCounts({
-      cpuStat: section('cpu.stat'),
-      memoryPeak: section('memory.peak'),
-      ioStat: section('io.stat'),
-    }),
+    counts: countsOf(section),
     sinceMs: since ?? 0,
     untilMs: until ?? 0,
   };
-}
-
-async function inNamespace(
-  agent: AgentClient,
-  script: string,
-  parameters: readonly string[],
-  limits: CallLimits,
-): Promise<string> {
-  const argv = [
-    ...['/usr/bin/unshare', '--mount', '--propagation', 'private'],
-    ...['/bin/sh', '-c', script, 'bench', ...parameters],
-  ];
-  return (await runInGuest(agent, { argv, env: ENVIRONMENT }, limits)).stdout;
 }

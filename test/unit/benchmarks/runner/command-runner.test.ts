@@ -99,3 +99,15 @@ describe('a warm sample', () => {
     expect(guest.starts.get('/bin/one')).toBe(5);
   });
 });
+
+describe('what runs in the guest', () => {
+  test('reaches no network, setup and samples alike', async () => {
+    const guest = new Guest();
+    const [one] = (await runners(guest)) as [BenchmarkRunner];
+    guest.argvs.length = 0;
+    await one.sample(OFF);
+    const [argv = []] = guest.argvs;
+    expect(argv.slice(0, 3)).toEqual(['/usr/bin/unshare', '--mount', '--net']);
+    expect(argv.find((word) => word.includes('hyperfine'))).toMatch(/^set -e; ip link set lo up$/m);
+  });
+});

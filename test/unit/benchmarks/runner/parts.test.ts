@@ -7,6 +7,7 @@ import { cgroupCounts } from '../../../../benchmarks/runner/counts.ts';
 import { readFio } from '../../../../benchmarks/runner/fio-runner.ts';
 import { readSample } from '../../../../benchmarks/runner/guest-layer.ts';
 import { Remaining } from '../../../../benchmarks/runner/remaining.ts';
+import type { FioBenchmark } from '../../../../benchmarks/suites/schema.ts';
 import { aSession, timed } from './samples.ts';
 
 describe('what the kernel counted', () => {
@@ -60,26 +61,53 @@ describe('what the guest’s script prints', () => {
 });
 
 describe('fio’s result', () => {
-  const job = (iops: number, error = 0) => ({
-    error,
-    read: { iops, bw_bytes: 1000 * iops },
-    write: { iops: 2 * iops, bw_bytes: 2000 * iops },
+  /** Of one direction, as fio has it. */
+  const moved = (io_bytes: number, runtime = 5_000, iops = io_bytes / 4096) => ({
+    ...{ io_bytes, runtime, iops, bw_bytes: 4096 * iops },
   });
+  const output = (...jobs: (readonly [read: object, write: object, error?: number])[]): string =>
+    JSON.stringify({ jobs: jobs.map(([read, write, error = 0]) => ({ error, read, write })) });
+  const benchmark = (options: FioBenchmark['options'], metric: FioBenchmark['metric'] = 'iops') => ({
+    ...{ metric, options: { bs: '4k', size: '1m', runtime: 5, ...options } },
+  });
+  const NONE = moved(0, 0);
 
   test('is the sum of all jobs and both directions', () => {
-    const text = `fio: a warning\n${JSON.stringify({ 'fio version': 'fio-3.39', jobs: [job(1), job(2)] })}`;
-    expect(readFio(text, 'iops')).toBe(9);
-    expect(readFio(text, 'bandwidth')).toBe(9000);
+    const text = `fio: a warning\n${output([moved(8192), moved(4096)], [moved(4096), moved(8192)])}`;
+    const work = { rw: 'randrw', time_based: 1, numjobs: 2 };
+    expect(readFio(text, benchmark(work))).toBe(6);
+    expect(readFio(text, benchmark(work, 'bandwidth'))).toBe(6 * 4096);
   });
 
   test('of a job that failed does not count', () => {
-    expect(() => readFio(JSON.stringify({ jobs: [job(1, 28)] }), 'iops')).toThrow(
+    expect(() => readFio(output([NONE, moved(4096), 28]), benchmark({ rw: 'randwrite', time_based: 1 }))).toThrow(
+      expect.objectContaining({ code: 'E_VERIFY', why: 'It reports error 28 (errno(3)).' }),
+    );
+  });
+
+  test.each([
+    ['nothing was written', { rw: 'write' }, NONE, NONE],
+    ['it read instead', { rw: 'write' }, moved(2 ** 20), NONE],
+    ['one direction of two was left out', { rw: 'randrw', time_based: 1 }, moved(4096), NONE],
+    ['it ended before its time', { rw: 'randwrite', time_based: 1 }, NONE, moved(2 ** 20, 1_000)],
+    ['it ended before its files and its time', { rw: 'write' }, NONE, moved(2 ** 19, 1_000)],
+  ])('does not count where %s', (_what, options, read, write) => {
+    expect(() => readFio(output([read, write]), benchmark(options))).toThrow(
       expect.objectContaining({ code: 'E_VERIFY' }),
     );
   });
 
+  test('counts where all was written before the time was over, or the time was over before all was', () => {
+    // As of 2,300 bytes a request: the last part of a file is left out.
+    const whole = benchmark({ rw: 'write', bs: '2300' });
+    expect(readFio(output([NONE, moved(2 ** 20 - 2_000, 1_000, 7)]), whole)).toBe(7);
+    expect(readFio(output([NONE, moved(4096, 5_001, 7)]), whole)).toBe(7);
+  });
+
   test('that is none is invalid', () => {
-    expect(() => readFio('fio: not found', 'iops')).toThrow(expect.objectContaining({ code: 'E_INVALID' }));
+    expect(() => readFio('fio: not found', benchmark({ rw: 'write' }))).toThrow(
+      expect.objectContaining({ code: 'E_INVALID' }),
+    );
   });
 });
 
