@@ -10,13 +10,11 @@ import { nextRound } from '../statistics/next-round.ts';
 import { type Chosen, keyOf } from '../suites/load.ts';
 import type { Tier } from '../suites/schema.ts';
 import type { Bench, BenchmarkRunner } from './benchmark-runner.ts';
+import { Budget, budgetOf, EXTENTS } from './budget.ts';
 import type { ClockWatch } from './clock.ts';
 import type { Recorder, Subject } from './recorder.ts';
 import { Remaining } from './remaining.ts';
 import { describeArm, Sampling } from './sampling.ts';
-
-/** Samples an arm and round. Four rounds of five prove a difference among a dozen benchmarks (docs/STATISTICS.md). */
-const RUNS: Readonly<Record<Tier, number>> = { quick: 5, standard: 10, full: 10 };
 
 /** A benchmark of the session, with its arms in their order. */
 export interface Planned {
@@ -35,6 +33,8 @@ export interface SessionOptions {
   /** Of a benchmark in an arm (`measurementKey`), from `bench calibrate`; null when it is not known. */
   readonly noiseFloor: (key: string) => number | null;
   readonly prepare: (bench: Bench, planned: Planned) => Promise<BenchmarkRunner>;
+  /** ms; default: {@link performance.now}. */
+  readonly now?: () => number;
 }
 
 export interface SessionResult {
@@ -72,12 +72,16 @@ class SessionRun {
   readonly #options: SessionOptions;
   readonly #sampling: Sampling;
   readonly #remaining = new Remaining();
+  readonly #budget: Budget;
+  /** For want of time. */
+  readonly #givenUp = new Set<Planned>();
   /** Null: it could not be prepared. */
   readonly #runners = new Map<Planned, BenchmarkRunner | null>();
 
   constructor(options: SessionOptions) {
-    const { recorder, clock, bench } = options;
+    const { recorder, clock, bench, tier, now } = options;
     this.#options = options;
+    this.#budget = new Budget(budgetOf(tier, recorder.session('partial').fingerprint), now);
     this.#sampling = new Sampling({
       ...{ recorder, clock, remaining: this.#remaining, onProgress: bench.onProgress },
       proveAlive: () => bench.agent.health({ signal: bench.signal }),
@@ -95,8 +99,21 @@ class SessionRun {
       const next = nextRound(comparisons, round, rule);
       // A row's key begins with suite and benchmark (compare/row.ts); neither has a blank.
       const names = next.another ? next.benchmarks.map((key) => key.split(' ').slice(0, 2).join('/')) : [];
-      open = planned.filter(({ chosen }) => names.includes(keyOf(chosen)));
+      open = this.#affordable(planned.filter(({ chosen }) => names.includes(keyOf(chosen))));
     }
+  }
+
+  #affordable(open: readonly Planned[]): readonly Planned[] {
+    const { bench, tier } = this.#options;
+    const taken = this.#budget.affordable(open.filter((one) => !this.#givenUp.has(one)));
+    const left = open.filter((one) => !taken.includes(one) && !this.#givenUp.has(one));
+    for (const one of left) this.#givenUp.add(one);
+    if (left.length > 0) {
+      const names = left.map(({ chosen }) => keyOf(chosen)).join(', ');
+      const message = `The time of the tier ${tier} is over: ${names} would need more runs (--tier standard).`;
+      bench.onProgress({ kind: 'note', message });
+    }
+    return taken;
   }
 
   async #round(open: readonly Planned[], round: number): Promise<void> {
@@ -115,12 +132,15 @@ class SessionRun {
 
   #runsOf({ chosen }: Planned): number {
     const { runs, tier } = this.#options;
-    return runs ?? chosen.benchmark.runs ?? RUNS[tier];
+    return runs ?? chosen.benchmark.runs ?? EXTENTS[tier].runs;
   }
 
   async #benchmark(planned: Planned, round: number): Promise<void> {
     const runner = await this.#prepared(planned);
-    if (runner === null) return;
+    if (runner !== null) await this.#budget.round(planned, () => this.#samples(planned, runner, round));
+  }
+
+  async #samples(planned: Planned, runner: BenchmarkRunner, round: number): Promise<void> {
     const { benchmark } = planned.chosen;
     const subjects = planned.arms.map((arm) => subjectOf(planned, arm));
     const titleOf = ({ arm }: Subject, what: string): string => `${benchmark.title}: ${describeArm(arm)}, ${what}`;

@@ -7,10 +7,10 @@ import type { Bench, BenchmarkRunner, Sample } from '../../../../benchmarks/runn
 import { ClockWatch } from '../../../../benchmarks/runner/clock.ts';
 import { Recorder } from '../../../../benchmarks/runner/recorder.ts';
 import { type Planned, runSession, type SessionResult } from '../../../../benchmarks/runner/run-session.ts';
-import { type Arm, armName, type Session, sessionSchema } from '../../../../benchmarks/session.ts';
+import { type Arm, armName, type Fingerprint, type Session, sessionSchema } from '../../../../benchmarks/session.ts';
 import { parseSuite } from '../../../../benchmarks/suites/schema.ts';
 import { RosettaVmError } from '../../../../host/errors.ts';
-import { ignoreProgress } from '../../../../host/progress.ts';
+import type { ProgressEvent } from '../../../../host/progress.ts';
 import { fingerprint, NATIVE, OFF, timed, WARM } from './samples.ts';
 
 const suite = parseSuite(
@@ -25,7 +25,7 @@ const suite = parseSuite(
   'exec.yaml',
 );
 
-type Behaviour = (arm: Arm, count: number) => Sample | Promise<Sample>;
+type Behaviour = (arm: Arm, count: number, benchmark: string) => Sample | Promise<Sample>;
 
 const seconds = (value: number, product = 'ab'.repeat(32)): Sample => ({
   ...{ value, product, counts: { execs: 1 } },
@@ -38,6 +38,7 @@ const failure = (code: 'E_EXEC' | 'E_VM_FAILED' | 'E_ABORTED' | 'E_NETWORK'): Ro
 interface Run extends SessionResult {
   /** Arms in the order of their samples, warm-ups too. */
   readonly order: readonly string[];
+  readonly notes: readonly string[];
   /** Null when it was never written. */
   readonly file: Session | null;
   readonly restored: boolean;
@@ -50,18 +51,21 @@ interface Setting {
   readonly warmUps?: number;
   readonly alive?: () => Promise<unknown>;
   readonly clock?: ClockWatch;
+  readonly accelerator?: Fingerprint['accelerator'];
+  readonly now?: () => number;
   readonly prepare?: () => Promise<void>;
   readonly write?: (file: string, content: string) => Promise<void>;
 }
 
 async function run(behaviour: Behaviour, setting: Setting = {}): Promise<Run> {
-  const { arms = [OFF, WARM, NATIVE], runs = 1, warmUps = 0, write } = setting;
+  const { arms = [OFF, WARM, NATIVE], runs = 1, warmUps = 0, write, accelerator = 'tcg', now } = setting;
   const folder = await mkdtemp(path.join(tmpdir(), 'rvm-bench-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const file = path.join(folder, 'session.json');
   const order: string[] = [];
   let restored = false;
   let disposed = 0;
+  const notes: string[] = [];
   const bench = {
     agent: { health: setting.alive ?? (() => Promise.resolve()) },
     modes: {
@@ -70,12 +74,14 @@ async function run(behaviour: Behaviour, setting: Setting = {}): Promise<Run> {
       },
     },
     signal: new AbortController().signal,
-    onProgress: ignoreProgress,
+    onProgress: (event: ProgressEvent) => {
+      if (event.kind === 'note') notes.push(event.message);
+    },
   } as unknown as Bench;
   const clock = setting.clock ?? new ClockWatch();
   const recorder = new Recorder({
     head: { id: 'an-id', date: '2026-11-26T12:00:00.000Z', version: '0.1.0', commit: null, tier: 'quick' },
-    ...{ file, fingerprint: () => fingerprint, clockJumpMs: () => clock.longestMs },
+    ...{ file, fingerprint: () => ({ ...fingerprint, accelerator }), clockJumpMs: () => clock.longestMs },
     ...(write === undefined ? {} : { write }),
   });
   const prepare = async ({ chosen }: Planned): Promise<BenchmarkRunner> => {
@@ -87,7 +93,7 @@ async function run(behaviour: Behaviour, setting: Setting = {}): Promise<Run> {
         const name = `${chosen.benchmark.id} ${armName(arm)}`;
         order.push(name);
         counts.set(name, (counts.get(name) ?? 0) + 1);
-        return await behaviour(arm, counts.get(name) ?? 0);
+        return await behaviour(arm, counts.get(name) ?? 0, chosen.benchmark.id);
       },
       dispose: async () => {
         disposed += 1;
@@ -98,9 +104,17 @@ async function run(behaviour: Behaviour, setting: Setting = {}): Promise<Run> {
   const result = await runSession({
     ...{ bench, planned, tier: 'quick', runs, recorder, clock, noiseFloor: () => null },
     prepare: (_bench, one) => prepare(one),
+    ...(now === undefined ? {} : { now }),
   });
   const text = await readFile(file, 'utf8').catch(() => null);
-  return { ...result, order, restored, disposed, file: text === null ? null : sessionSchema.parse(JSON.parse(text)) };
+  return {
+    ...result,
+    order,
+    notes,
+    restored,
+    disposed,
+    file: text === null ? null : sessionSchema.parse(JSON.parse(text)),
+  };
 }
 
 describe('a session', () => {
@@ -145,6 +159,36 @@ describe('a session', () => {
     const { session } = await run(wild, { runs: null, arms: [OFF, WARM] });
     expect(session.measurements.map(({ rounds }) => Math.max(...rounds))).toEqual([4, 4, 4, 4]);
     expect(session.measurements[0]?.values).toHaveLength(20);
+  });
+});
+
+describe('the time of the quick tier', () => {
+  /** Nobody can tell the arms apart; a sample of `two` takes ten times as long as one of `one`. */
+  const slowly = async (secondsOfOne: number, accelerator: Fingerprint['accelerator']): Promise<Run> => {
+    let now = 0;
+    const wild: Behaviour = (_arm, count, benchmark) => {
+      now += 1_000 * secondsOfOne * (benchmark === 'one' ? 1 : 10);
+      return seconds(1 + 0.6 * ((count * 7) % 5));
+    };
+    return await run(wild, { runs: null, arms: [OFF, WARM], accelerator, now: () => now });
+  };
+  const roundsOf = ({ session }: Run): number[] => session.measurements.map(({ rounds }) => Math.max(...rounds));
+
+  test('keeps long benchmarks from another round, and says so', async () => {
+    // A round of `one` takes 10 s, of `two` 100 s: both once, then `one` again as often as it may.
+    const found = await slowly(1, 'kvm');
+    expect(roundsOf(found)).toEqual([4, 4, 1, 1]);
+    expect(found.notes).toEqual([
+      'The time of the tier quick is over: exec/two would need more runs (--tier standard).',
+    ]);
+  });
+
+  test('never keeps a benchmark from its first', async () => {
+    expect(roundsOf(await slowly(100, 'vz'))).toEqual([1, 1, 1, 1]);
+  });
+
+  test('is none on an emulated CPU', async () => {
+    expect(roundsOf(await slowly(100, 'tcg'))).toEqual([4, 4, 4, 4]);
   });
 });
 
