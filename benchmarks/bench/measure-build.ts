@@ -4,7 +4,7 @@ import type { CommandContext } from '../../host/cli/context.ts';
 import { runningMachine } from '../../host/cli/running-machine.ts';
 import { alone } from '../alone.ts';
 import { runBuildSession } from '../runner/build-session.ts';
-import { type Matrix, translatedArms } from '../runner/matrix.ts';
+import { buildMatrix, type Matrix, translatedArms } from '../runner/matrix.ts';
 import { type Measured, openSession } from './measure.ts';
 
 export interface MeasureBuildOptions {
@@ -34,7 +34,10 @@ async function measureAlone(
     tier: 'full',
     file: named,
   });
-  const arms = translatedArms(matrix, facts);
+  const { translator } = await agent.health({ signal: bench.signal });
+  const whole = buildMatrix(matrix, translator);
+  await bench.modes.prove(whole.translator);
+  const arms = translatedArms(whole, facts);
   const { session, error } = await runBuildSession({ bench, request, arms, runs, limitMs, recorder, clock });
   return { session, file, error };
 }

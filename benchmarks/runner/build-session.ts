@@ -1,11 +1,14 @@
 /** A user's own image, built again and again in each arm: every step that starts programs is a benchmark. */
 import type { BuildRequest } from '../../host/build/request.ts';
 import type { BuildStep } from '../../host/build/steps.ts';
+import { count } from '../../host/cli/format.ts';
 import { asRosettaVmError } from '../../host/errors.ts';
 import type { TranslatorName } from '../../host/index.ts';
 import { stage } from '../../host/progress.ts';
 import { interleave } from '../schedule.ts';
 import { type Arm, armName } from '../session.ts';
+import { DEFAULT_RULE } from '../statistics/comparison.ts';
+import { fewestRuns } from '../statistics/mann-whitney.ts';
 import { timedBuild } from '../timed-build.ts';
 import { isOfTheArm } from './arm-failure.ts';
 import type { Bench } from './benchmark-runner.ts';
@@ -63,12 +66,23 @@ class BuildRun {
     const names = arms.map(armName);
     const order = [...names, ...interleave(names.map((name) => [name, runs] as const))];
     for (const [index, name] of order.entries()) {
+      if (index === names.length) this.#warnOfFewRuns();
       const arm = arms.find((one) => armName(one) === name) as Arm;
       if (recorder.isRejected({ suite: BUILD_SUITE, benchmark: WHOLE_BUILD, arm })) continue;
       const title = `Build ${index + 1} of ${order.length}: ${describeArm(arm)}`;
       await this.#take(arm, title, index >= names.length);
       await recorder.save('partial', 'It was written while the session ran.');
     }
+  }
+
+  /** Said while there is time to begin anew: no result of so few builds could be told from chance. */
+  #warnOfFewRuns(): void {
+    const { arms, runs, bench } = this.#options;
+    const comparisons = this.#benchmarks.size * (arms.length - 1);
+    const needed = Math.max(DEFAULT_RULE.minimumRuns, fewestRuns(DEFAULT_RULE.alpha / Math.max(1, comparisons)));
+    if (runs >= needed || comparisons === 0) return;
+    const message = `${count(runs, 'build')} in each arm can prove no difference among ${count(comparisons, 'comparison')}; --runs ${needed} can.`;
+    bench.onProgress({ kind: 'note', message });
   }
 
   async #take(arm: Arm, title: string, isTimed: boolean): Promise<void> {

@@ -1,5 +1,5 @@
 /** Which arms a benchmark is measured in. Pure. */
-import type { TranslatorName } from '../../guest/protocol.ts';
+import type { TranslatorName, TranslatorStatus } from '../../guest/protocol.ts';
 import { RosettaVmError } from '../../host/errors.ts';
 import { suggestKey } from '../../host/spec/suggest.ts';
 import type { Arm } from '../session.ts';
@@ -114,4 +114,16 @@ export function translatedArms(matrix: Matrix, machine: MachineFacts): Arm[] {
       (cache): Arm => ({ native: false, dimensions: { cache, translator } }),
     ),
   );
+}
+
+/**
+ * Of a user's own image, where no translator is named: what it costs with each that the guest has in the router's order. Not
+ * beside Rosetta, which a Mac's user chose because it is the fastest by far.
+ */
+export function buildMatrix(
+  matrix: Matrix,
+  { active, fallbacks = [] }: Pick<TranslatorStatus, 'active' | 'fallbacks'>,
+): Matrix {
+  if (matrix.translator.length > 0 || active === undefined || active.name === 'rosetta') return matrix;
+  return { ...matrix, translator: [active.name, ...fallbacks.map(({ name }) => name)] };
 }

@@ -10,7 +10,7 @@ import { PLAIN_BUILD } from '../../../../host/build/request.ts';
 import type { BuildStep } from '../../../../host/build/steps.ts';
 import { RosettaVmError } from '../../../../host/errors.ts';
 import type { AgentClient } from '../../../../host/index.ts';
-import { ignoreProgress } from '../../../../host/progress.ts';
+import type { ProgressEvent } from '../../../../host/progress.ts';
 import { fingerprint, OFF, WARM } from './samples.ts';
 
 const step = (name: string, startedMs: number, completedMs: number): BuildStep =>
@@ -21,6 +21,7 @@ const STEPS = [step('[1/2] RUN ./configure', 1_000, 3_000), step('[2/2] RUN make
 class Builds {
   wall = 0;
   readonly caches: boolean[] = [];
+  readonly notes: string[] = [];
   #cache = false;
 
   async run(build: (count: number, cache: boolean) => readonly BuildStep[], runs = 2): Promise<SessionResult> {
@@ -37,8 +38,11 @@ class Builds {
       ...{ file: null, fingerprint: () => fingerprint, clockJumpMs: () => clock.longestMs },
     });
     const signal = new AbortController().signal;
+    const onProgress = (event: ProgressEvent): void => {
+      if (event.kind === 'note') this.notes.push(event.message);
+    };
     return await runBuildSession({
-      bench: { agent, modes: await ModeSwitch.take(agent, true), signal, onProgress: ignoreProgress },
+      bench: { agent, modes: await ModeSwitch.take(agent, true), signal, onProgress },
       request: { ...PLAIN_BUILD, context: '/src', dockerfile: '/src/Dockerfile', output: { kind: 'none' } },
       ...{ arms: [OFF, WARM], runs, limitMs: 1_000, recorder, clock },
       build: async () => {
@@ -59,6 +63,15 @@ describe('builds of a user’s image', () => {
       ...['[1/2] RUN ./configure off 2,2', '[2/2] RUN make off 1,1', 'whole build off 3,3'],
       ...['[1/2] RUN ./configure warm 2,2', '[2/2] RUN make warm 1,1', 'whole build warm 3,3'],
     ]);
+  });
+
+  test('that are too few to prove anything are said to be, with how many would do', async () => {
+    const builds = new Builds();
+    await builds.run(() => STEPS, 5);
+    expect(builds.notes).toEqual(['5 builds in each arm can prove no difference among 3 comparisons; --runs 6 can.']);
+    builds.notes.length = 0;
+    await builds.run(() => STEPS, 6);
+    expect(builds.notes).toEqual([]);
   });
 
   test('in which the clock jumps are taken again, and the session says how far it did', async () => {

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { armsOf, DEFAULT_MATRIX, disksApart, parseMatrix } from '../../../../benchmarks/runner/matrix.ts';
+import {
+  armsOf,
+  buildMatrix,
+  DEFAULT_MATRIX,
+  disksApart,
+  parseMatrix,
+  translatedArms,
+} from '../../../../benchmarks/runner/matrix.ts';
 import { armName } from '../../../../benchmarks/session.ts';
 import { loadSuites } from '../../../../benchmarks/suites/load.ts';
 import type { Benchmark } from '../../../../benchmarks/suites/schema.ts';
@@ -57,5 +64,20 @@ describe('--matrix', () => {
     ['', expect.any(String)],
   ])('%j is refused', (text, fix) => {
     expect(() => parseMatrix([text])).toThrow(expect.objectContaining({ code: 'E_USAGE', fix }));
+  });
+
+  test('a user’s own image is built with each translator that the guest has, of which only box64 has a cache', () => {
+    const found = (name: 'box64' | 'rosetta') => ({
+      active: { ...{ name, version: '1', build: 'b', interpreter: '', program: '', flags: '' }, proved: true },
+      fallbacks: [{ name: 'qemu' as const, version: '1' }],
+    });
+    const machine = { translator: 'box64', disk: 'nvme' } as const;
+    const arms = translatedArms(buildMatrix(DEFAULT_MATRIX, found('box64')), machine);
+    expect(arms.map(armName)).toEqual([
+      ...['cache=off,translator=box64', 'cache=warm,translator=box64', 'cache=off,translator=qemu'],
+    ]);
+    const named = parseMatrix(['translator=box64']);
+    expect(buildMatrix(named, found('box64'))).toEqual(named);
+    expect(buildMatrix(DEFAULT_MATRIX, found('rosetta'))).toEqual(DEFAULT_MATRIX);
   });
 });
