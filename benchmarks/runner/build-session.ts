@@ -16,9 +16,9 @@ import { type ClockWatch, undisturbed } from './clock.ts';
 import type { Recorder } from './recorder.ts';
 import type { SessionResult } from './run-session.ts';
 import { describeArm } from './sampling.ts';
+import { countTranslations, type Span } from './translations.ts';
 
 export const BUILD_SUITE = 'build';
-/** From the begin of the first step to the end of the last one. */
 export const WHOLE_BUILD = 'whole build';
 
 export interface BuildSessionOptions {
@@ -88,12 +88,16 @@ class BuildRun {
   async #take(arm: Arm, title: string, isTimed: boolean): Promise<void> {
     const { bench, clock, recorder } = this.#options;
     try {
-      const steps = await undisturbed(clock, bench.onProgress, () => this.#build(arm, title));
+      const { result: steps, counts } = await undisturbed(clock, bench.onProgress, () =>
+        countTranslations(bench, arm, () => this.#build(arm, title), spanOf),
+      );
       const seconds = stepSeconds(steps);
       for (const benchmark of seconds.keys()) this.#benchmarks.add(benchmark);
       if (!isTimed) return;
       for (const [benchmark, value] of seconds) {
-        recorder.add({ suite: BUILD_SUITE, benchmark, arm }, { value, counts: {} }, 1, SECONDS);
+        // The counters are the whole machine's, and steps may run side by side.
+        const own = benchmark === WHOLE_BUILD ? counts : {};
+        recorder.add({ suite: BUILD_SUITE, benchmark, arm }, { value, counts: own }, 1, SECONDS);
       }
     } catch (error) {
       if (!isOfTheArm(error) || bench.signal.aborted) throw error;
@@ -132,18 +136,32 @@ const SECONDS = { unit: 'seconds', smallerIsBetter: true } as const;
 /** The longest name that a session's file holds. */
 const MAX_NAME = 200;
 
-/** Seconds of each step that starts programs, by its name, and of the whole. */
-export function stepSeconds(steps: readonly BuildStep[]): Map<string, number> {
-  const timed = steps.flatMap(({ name, runs, startedMs, completedMs }) =>
+type TimedStep = Required<Pick<BuildStep, 'name' | 'runs' | 'startedMs' | 'completedMs'>>;
+
+const timedSteps = (steps: readonly BuildStep[]): TimedStep[] =>
+  steps.flatMap(({ name, runs, startedMs, completedMs }) =>
     startedMs === undefined || completedMs === undefined ? [] : [{ name, runs, startedMs, completedMs }],
   );
+
+/** From the begin of the first step to the end of the last one; BuildKit tells times of the guest's clock. */
+function spanOf(steps: readonly BuildStep[]): Span {
+  const timed = timedSteps(steps);
+  if (timed.length === 0) return { sinceMs: 0, untilMs: 0 };
+  return {
+    sinceMs: Math.min(...timed.map(({ startedMs }) => startedMs)),
+    untilMs: Math.max(...timed.map(({ completedMs }) => completedMs)),
+  };
+}
+
+/** Seconds of each step that starts programs, by its name, and of the whole. */
+export function stepSeconds(steps: readonly BuildStep[]): Map<string, number> {
+  const timed = timedSteps(steps);
   const found = new Map(
     timed
       .filter(({ runs }) => runs)
       .map(({ name, startedMs, completedMs }) => [name.slice(0, MAX_NAME), (completedMs - startedMs) / 1000] as const),
   );
   if (timed.length === 0) return found;
-  const begun = Math.min(...timed.map(({ startedMs }) => startedMs));
-  const ended = Math.max(...timed.map(({ completedMs }) => completedMs));
-  return found.set(WHOLE_BUILD, (ended - begun) / 1000);
+  const { sinceMs, untilMs } = spanOf(steps);
+  return found.set(WHOLE_BUILD, (untilMs - sinceMs) / 1000);
 }

@@ -4,12 +4,13 @@ import { RosettaVmError } from '../../host/errors.ts';
 import type { TranslatorName } from '../../host/index.ts';
 import type { Architecture } from '../../images/debian/archive.ts';
 import { ensureGuestTree, type TreeOptions } from '../guest-tree.ts';
-import type { Arm, Counts } from '../session.ts';
+import type { Arm } from '../session.ts';
 import type { CommandBenchmark, Suite } from '../suites/schema.ts';
 import type { Bench, BenchmarkRunner, Sample } from './benchmark-runner.ts';
 import { type Layer, makeLayer, removeLayer, runSetup, takeGuestSample } from './guest-layer.ts';
 import { bringInput } from './inputs.ts';
 import type { CacheMode } from './matrix.ts';
+import { countTranslations } from './translations.ts';
 
 /** Brings the trees and everything that it works on. Throws what that throws. `treeOf` makes a tree in the guest. */
 export async function prepareCommand(
@@ -88,31 +89,16 @@ class CommandRunner implements BenchmarkRunner {
     const { directory, product, command, expect, limitSeconds } = this.#benchmark;
     const layer = this.#layers.get(architectureOf(arm));
     if (layer === undefined) throw new Error('The benchmark is not prepared for this arm.');
-    const before = await execs(this.#bench);
     const limits = { limitMs: limitSeconds * 1000, signal };
-    const { sinceMs, untilMs, ...sample } = await takeGuestSample(
-      agent,
-      layer,
-      { directory, product, command },
-      limits,
+    const { result, counts } = await countTranslations(
+      this.#bench,
+      arm,
+      () => takeGuestSample(agent, layer, { directory, product, command }, limits),
+      (sample) => sample,
     );
+    const { sinceMs: _since, untilMs: _until, ...sample } = result;
     if (expect !== undefined && sample.product !== sha256(expect)) throw unexpected(product ?? 'its output');
-    return { ...sample, counts: { ...sample.counts, ...(await this.#translation(arm, before, { sinceMs, untilMs })) } };
-  }
-
-  /** What was translated for the sample; nothing of that is known of a native one. */
-  async #translation(
-    { native, dimensions }: Arm,
-    before: number | null,
-    span: { readonly sinceMs: number; readonly untilMs: number },
-  ): Promise<Counts> {
-    if (native) return {};
-    const { agent, signal } = this.#bench;
-    const after = await execs(this.#bench);
-    const counted = before === null || after === null ? {} : { execs: Math.max(0, after - before) };
-    if (dimensions.cache === 'off') return counted;
-    const { newEntries, reusedEntries } = await agent.cacheActivity(span, { signal });
-    return { ...counted, cacheEntriesRead: reusedEntries, cacheEntriesWritten: newEntries };
+    return { ...sample, counts: { ...sample.counts, ...counts } };
   }
 
   async dispose(): Promise<void> {
@@ -125,12 +111,6 @@ class CommandRunner implements BenchmarkRunner {
 }
 
 const DISPOSE_LIMIT_MS = 60_000;
-
-/** Programs that the router has started so far; null where nobody counts. */
-async function execs({ agent, signal }: Bench): Promise<number | null> {
-  const { counted, translators } = await agent.execCounts({ signal });
-  return counted ? translators.reduce((sum, one) => sum + one.execs, 0) : null;
-}
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 

@@ -5,6 +5,7 @@ import { runBuildSession } from '../../../../benchmarks/runner/build-session.ts'
 import { ClockWatch } from '../../../../benchmarks/runner/clock.ts';
 import { Recorder } from '../../../../benchmarks/runner/recorder.ts';
 import type { SessionResult } from '../../../../benchmarks/runner/run-session.ts';
+import type { Span } from '../../../../benchmarks/runner/translations.ts';
 import { armName } from '../../../../benchmarks/session.ts';
 import { PLAIN_BUILD } from '../../../../host/build/request.ts';
 import type { BuildStep } from '../../../../host/build/steps.ts';
@@ -27,6 +28,8 @@ class Builds {
   async run(build: (count: number, cache: boolean) => readonly BuildStep[], runs = 2): Promise<SessionResult> {
     const agent = {
       health: async () => ({ translator: { wanted: 'box64', active: { name: 'box64', build: 'b', proved: true } } }),
+      execCounts: async () => ({ counted: true, translators: [{ name: 'box64', execs: 7 * this.caches.length }] }),
+      cacheActivity: async ({ sinceMs, untilMs }: Span) => ({ newEntries: sinceMs, reusedEntries: untilMs }),
       cacheSwitch: async ({ enabled }: { readonly enabled: boolean }) => {
         this.#cache = enabled;
         return { backend: 'dynacache', state: enabled ? 'on' : 'off' };
@@ -62,6 +65,14 @@ describe('builds of a user’s image', () => {
     expect(session.measurements.map((one) => `${one.benchmark} ${one.arm.dimensions.cache} ${one.values}`)).toEqual([
       ...['[1/2] RUN ./configure off 2,2', '[2/2] RUN make off 1,1', 'whole build off 3,3'],
       ...['[1/2] RUN ./configure warm 2,2', '[2/2] RUN make warm 1,1', 'whole build warm 3,3'],
+    ]);
+  });
+
+  test('have as a whole what the guest counted of them', async () => {
+    const { session } = await new Builds().run(() => STEPS, 1);
+    expect(session.measurements.map(({ counts }) => counts)).toEqual([
+      ...[[{}], [{}], [{ execs: 7 }], [{}], [{}]],
+      [{ execs: 7, cacheEntriesRead: 4_000, cacheEntriesWritten: 1_000 }],
     ]);
   });
 

@@ -1,0 +1,34 @@
+/** What was translated for a sample: programs that were started, and what they read from and wrote to the cache. */
+import type { Arm, Counts } from '../session.ts';
+import type { Bench } from './benchmark-runner.ts';
+
+type Guest = Pick<Bench, 'agent' | 'signal'>;
+
+/** Unix ms, the guest's clock. */
+export interface Span {
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
+/** Counts while `run` runs, which says when that was. Nothing of it is known of a native arm. */
+export async function countTranslations<T>(
+  guest: Guest,
+  { native, dimensions }: Arm,
+  run: () => Promise<T>,
+  spanOf: (result: T) => Span,
+): Promise<{ readonly result: T; readonly counts: Counts }> {
+  if (native) return { result: await run(), counts: {} };
+  const before = await execs(guest);
+  const result = await run();
+  const after = await execs(guest);
+  const counted = before === null || after === null ? {} : { execs: Math.max(0, after - before) };
+  if (dimensions.cache === 'off') return { result, counts: counted };
+  const { newEntries, reusedEntries } = await guest.agent.cacheActivity(spanOf(result), { signal: guest.signal });
+  return { result, counts: { ...counted, cacheEntriesRead: reusedEntries, cacheEntriesWritten: newEntries } };
+}
+
+/** Programs that the router has started so far; null where nobody counts. */
+async function execs({ agent, signal }: Guest): Promise<number | null> {
+  const { counted, translators } = await agent.execCounts({ signal });
+  return counted ? translators.reduce((sum, one) => sum + one.execs, 0) : null;
+}
