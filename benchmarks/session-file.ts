@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { RosettaVmError } from '../host/errors.ts';
 import { readBounded } from '../host/files.ts';
 import { packageFile } from '../host/package-root.ts';
-import { SESSION_VERSION, type Session, sessionSchema } from './session.ts';
+import { FIRST_SESSION_VERSION, SESSION_VERSION, type Session, sessionSchema } from './session.ts';
 
 /** The project's own sessions. */
 export const SESSIONS_FOLDER = 'benchmarks/results/sessions';
@@ -44,10 +44,10 @@ export function parseSession(text: string, source: string): Session {
   const head = versionSchema.safeParse(data);
   if (!head.success) throw invalid(source, 'It is JSON, but nothing that `bench run` has written.', head.error);
   const { schemaVersion } = head.data;
-  if (schemaVersion !== SESSION_VERSION) {
+  if (schemaVersion !== FIRST_SESSION_VERSION && schemaVersion !== SESSION_VERSION) {
     throw new RosettaVmError('E_INVALID', {
       what: `The session ${source} cannot be read.`,
-      why: `Its format is version ${schemaVersion}; this rosetta-vm reads version ${SESSION_VERSION}.`,
+      why: `Its format is version ${schemaVersion}; this rosetta-vm reads versions ${FIRST_SESSION_VERSION} and ${SESSION_VERSION}.`,
       fix: 'Read it with the version of rosetta-vm that wrote it, or measure anew.',
       facts: { source, schemaVersion },
     });
@@ -59,9 +59,8 @@ export function parseSession(text: string, source: string): Session {
 
 /** Path of the newest session of a folder: their names begin with the date. Throws `E_NOT_FOUND`. */
 export async function newestSession(folder = packageFile(SESSIONS_FOLDER)): Promise<string> {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.json'));
-  const newest = names.sort().at(-1);
-  if (newest !== undefined) return path.join(folder, newest);
+  const newest = (await sessionFiles(folder)).at(-1);
+  if (newest !== undefined) return newest;
   throw new RosettaVmError('E_NOT_FOUND', {
     what: 'There is no session yet.',
     why: `${folder} has no JSON file.`,
@@ -69,6 +68,18 @@ export async function newestSession(folder = packageFile(SESSIONS_FOLDER)): Prom
     facts: { folder },
   });
 }
+
+/** All sessions of a folder that were measured to their end, oldest first. Throws as {@link readSession}. */
+export async function wholeSessions(folder = packageFile(SESSIONS_FOLDER)): Promise<Session[]> {
+  const sessions = await Promise.all((await sessionFiles(folder)).map(readSession));
+  return sessions.filter(({ state }) => state === 'complete');
+}
+
+const sessionFiles = async (folder: string): Promise<string[]> =>
+  (await readdir(folder).catch(() => []))
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .map((name) => path.join(folder, name));
 
 function invalid(source: string, why: string, cause: unknown): RosettaVmError {
   return new RosettaVmError('E_INVALID', {

@@ -5,19 +5,21 @@
 import { z } from 'zod';
 import { hyperfineResultSchema } from './hyperfine.ts';
 
-/** Rises when a field changes its meaning; an older version is read as long as {@link sessionSchema} says how. */
-export const SESSION_VERSION = 1;
+/**
+ * Rises when a field changes its meaning or comes in. 2: what was chosen, the host's kernel, the commit that was built.
+ * Version 1 is read as well; it has none of what says so below.
+ */
+export const SESSION_VERSION = 2;
+export const FIRST_SESSION_VERSION = 1;
 
 const name = z.string().min(1).max(200);
 const digest = z.string().regex(/^[0-9a-f]{16,64}$/);
 
-/**
- * What must be equal for two sessions to be compared. Nothing in it names the machine or its user. Absent: not known on
- * this kind of host.
- */
-export const fingerprintSchema = z.strictObject({
+const fingerprintFields = {
   /** `linux` or `darwin`, with the release that matters: the macOS build, or the distribution. */
   os: name,
+  /** Of a Linux host, whose distribution does not tell it. Since version 2. */
+  hostKernel: name.optional(),
   architecture: name,
   cpu: name,
   hostCpus: z.int().positive(),
@@ -33,8 +35,14 @@ export const fingerprintSchema = z.strictObject({
   cpus: z.int().positive(),
   memoryMiB: z.int().positive(),
   powerState: z.enum(['mains', 'battery', 'unknown']),
-});
-export type Fingerprint = z.infer<typeof fingerprintSchema>;
+};
+
+/**
+ * What must be equal for two sessions to be compared. Nothing in it names the machine or its user. Absent: not known on
+ * this kind of host. A field of a later version is kept, so that its machines stay apart here too.
+ */
+export const fingerprintSchema = z.looseObject(fingerprintFields);
+export type Fingerprint = z.infer<z.ZodObject<typeof fingerprintFields>>;
 
 /**
  * One way of running a benchmark: the value of each dimension, or `native` for the same work on arm64 in the same
@@ -103,8 +111,20 @@ export const rejectedSchema = z.strictObject({
 });
 export type RejectedSample = z.infer<typeof rejectedSchema>;
 
+/** What was asked for, so that a session can be told apart from one of other benchmarks, and measured again. */
+export const choiceSchema = z.strictObject({
+  /** `run`: to be compared. `calibration`: to learn the noise. `build`: of a user's own image. */
+  purpose: z.enum(['run', 'calibration', 'build']),
+  /** Suites and benchmarks that were named; empty: all of the tier. */
+  suites: z.array(name).max(100),
+  benchmarks: z.array(name).max(1_000),
+  /** Samples an arm in one round; null: as the tier has it, in up to four rounds. */
+  runs: z.nullable(z.int().positive()),
+});
+export type Choice = z.infer<typeof choiceSchema>;
+
 export const sessionSchema = z.strictObject({
-  schemaVersion: z.literal(SESSION_VERSION),
+  schemaVersion: z.union([z.literal(FIRST_SESSION_VERSION), z.literal(SESSION_VERSION)]),
   kind: z.literal('rosetta-vm-bench'),
   /** Sortable and unique: date and a random part. */
   id: name,
@@ -113,9 +133,14 @@ export const sessionSchema = z.strictObject({
   /** Longest jump of the host's clock against its monotonic one during the session, ms. */
   clockJumpMs: z.number().nonnegative(),
   version: name,
-  /** git commit of the tree that was measured and whether it had changes; null outside git. */
+  /**
+   * git commit that the program was built from, and whether the tree had changes then; of a user's own image that of the
+   * current folder. Null outside git. In version 1: of the current folder, whatever had been built.
+   */
   commit: z.nullable(z.strictObject({ id: z.string().regex(/^[0-9a-f]{40}$/), dirty: z.boolean() })),
   tier: z.enum(['quick', 'standard', 'full']),
+  /** Since version 2. */
+  choice: choiceSchema.optional(),
   /** `partial`: stopped before its end (`reason`); never compared as a whole one. */
   state: z.enum(['complete', 'partial']),
   reason: z.string().max(2_000).optional(),

@@ -1,13 +1,14 @@
 /** Gathers what a report shows beside its session, and words it. */
+import { RosettaVmError } from '../../host/errors.ts';
 import type { StatePaths } from '../../host/paths.ts';
 import { comparable } from '../compare/comparable.ts';
 import { compareSessions } from '../compare/sessions.ts';
 import { historyReport } from '../history/changes.ts';
 import { readHistory } from '../history/read.ts';
 import type { ReportInput } from '../report/input.ts';
-import { readNoiseFloors } from '../runner/noise-floors.ts';
 import type { Session } from '../session.ts';
-import { findSession } from './find-session.ts';
+import { findPair } from './find-session.ts';
+import { knownNoise } from './known-noise.ts';
 
 export interface ReportSources {
   readonly paths: StatePaths;
@@ -19,16 +20,39 @@ export interface ReportSources {
 
 /** Throws what {@link findSession} throws. */
 export async function reportInput(session: Session, { paths, history, base }: ReportSources): Promise<ReportInput> {
-  const floors = await readNoiseFloors(paths, session.fingerprint);
-  const noiseFloor = (key: string): number | null => floors.get(key)?.floor ?? null;
   const past = await readHistory(history);
-  const before = base === null ? null : await findSession(base, { paths, history, cwd: process.cwd() });
+  const noise = await knownNoise(paths, session.fingerprint, past);
+  const pair = base === null ? null : await findPair(base, comparable(session), { paths, history, cwd: process.cwd() });
   return {
     session,
-    comparison: before === null ? null : compareSessions(before, comparable(session), { noiseFloor }),
+    comparison: pair === null ? null : compareSessions(...pair, noise),
     history: past.results.length === 0 ? null : historyReport(past),
-    noiseFloor,
+    noiseFloor: noise.noiseFloor,
   };
+}
+
+/**
+ * Puts the table of a folder's sessions between the README's markers. `readme`: a file that has them. Throws `E_INVALID` for
+ * one that has not.
+ */
+export async function updateReadme(readme: string, sessions: readonly Session[]): Promise<string> {
+  const { BENCH_MARKERS, renderReadmeTable } = await import('../report/markdown.ts');
+  const [before = '', , after] = splitAt(readme, BENCH_MARKERS);
+  if (after === undefined) {
+    throw new RosettaVmError('E_INVALID', {
+      what: 'The table has no place in that file.',
+      why: `There are no lines ${BENCH_MARKERS.begin} and ${BENCH_MARKERS.end} in it.`,
+      fix: 'Put the two lines where the table shall be.',
+    });
+  }
+  return `${before}${BENCH_MARKERS.begin}\n${renderReadmeTable(sessions)}\n${BENCH_MARKERS.end}${after}`;
+}
+
+/** Text before the markers, between them and after them; the last two are undefined when there are none. */
+export function splitAt(text: string, { begin, end }: { begin: string; end: string }): string[] {
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from === -1 || to < from) return [text];
+  return [text.slice(0, from), text.slice(from + begin.length, to), text.slice(to + end.length)];
 }
 
 /** What draws figures is loaded only for the format that has some. */
@@ -42,7 +66,7 @@ export async function renderReport(
     case 'markdown':
       return (await import('../report/markdown.ts')).renderMarkdown(input);
     case 'readme':
-      return `${(await import('../report/markdown.ts')).renderReadmeTable(input.session)}\n`;
+      return `${(await import('../report/markdown.ts')).renderReadmeTable([input.session])}\n`;
     case 'json':
       return (await import('../report/json.ts')).renderJson(input);
   }

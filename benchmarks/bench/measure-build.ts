@@ -3,6 +3,7 @@ import type { BuildRequest } from '../../host/build/request.ts';
 import type { CommandContext } from '../../host/cli/context.ts';
 import { runningMachine } from '../../host/cli/running-machine.ts';
 import { alone } from '../alone.ts';
+import { commitOfTree } from '../measured-commit.ts';
 import { runBuildSession } from '../runner/build-session.ts';
 import { buildMatrix, type Matrix, translatedArms } from '../runner/matrix.ts';
 import { type Measured, openSession } from './measure.ts';
@@ -28,11 +29,12 @@ async function measureAlone(
   { machine, matrix, runs, limitMs, file: named }: MeasureBuildOptions,
 ): Promise<Measured> {
   const agent = await runningMachine(context, machine, context.interrupts());
-  // A build has no tiers; its session is compared with others of the same kind alone.
   const { bench, facts, recorder, clock, file } = await openSession(context, agent, {
-    machine,
-    tier: 'full',
-    file: named,
+    // A build has no tiers; its session is compared with others of the same kind alone.
+    ...{ machine, tier: 'full', file: named },
+    choice: { purpose: 'build', suites: [], benchmarks: [], runs },
+    // What changes from one build to the next is the user's own image, so it is that tree's commit.
+    commit: await commitOfTree(process.cwd()),
   });
   const { translator } = await agent.health({ signal: bench.signal });
   const whole = buildMatrix(matrix, translator);

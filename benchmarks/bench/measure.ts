@@ -7,8 +7,9 @@ import { asRosettaVmError } from '../../host/errors.ts';
 import type { AgentClient } from '../../host/index.ts';
 import { parseSpec } from '../../host/spec/spec.ts';
 import { alone } from '../alone.ts';
+import { measuredCommit } from '../measured-commit.ts';
 import { ModeSwitch } from '../modes.ts';
-import { sessionsFolder } from '../runner/bench-folder.ts';
+import { calibrationSessionsFolder, sessionsFolder } from '../runner/bench-folder.ts';
 import type { Bench } from '../runner/benchmark-runner.ts';
 import { ClockWatch } from '../runner/clock.ts';
 import { diskMode } from '../runner/disk-machines.ts';
@@ -20,11 +21,13 @@ import { prepareBenchmark } from '../runner/prepare.ts';
 import { Recorder } from '../runner/recorder.ts';
 import { runSession } from '../runner/run-session.ts';
 import { planSession } from '../runner/session-plan.ts';
-import type { Fingerprint, Session } from '../session.ts';
+import type { Choice, Fingerprint, Session } from '../session.ts';
 import { type Chosen, choose, loadSuites } from '../suites/load.ts';
+import { floorsOf } from './known-noise.ts';
 import type { ChoiceFlags } from './options.ts';
 
 export interface MeasureOptions extends ChoiceFlags {
+  readonly purpose: Choice['purpose'];
   readonly machine: string;
   readonly matrix: Matrix;
   readonly mirror?: string | undefined;
@@ -58,14 +61,20 @@ async function measureAlone(
 ): Promise<Measured> {
   const { tier, matrix, runs, machine, mirror } = options;
   const agent = await startedMachine(context, machine, context.interrupts());
-  const { bench, facts, fingerprint, recorder, clock, file } = await openSession(context, agent, options);
+  const { purpose, suite, benchmark, file: named } = options;
+  const { commit, note } = await measuredCommit();
+  const { bench, facts, fingerprint, recorder, clock, file } = await openSession(context, agent, {
+    ...{ machine, tier, file: named, commit },
+    choice: { purpose, suites: [...suite], benchmarks: [...benchmark], runs },
+  });
+  if (note !== null) bench.onProgress({ kind: 'note', message: note });
   const plan = await planSession({ bench, chosen: what, matrix, facts, fingerprint });
   const floors = await readNoiseFloors(context.paths, fingerprint);
   return await withOwnMachines({ ...bench, mirror }, plan, fingerprint, async (own) => {
     const { session, error } = await runSession({
       bench: own,
       ...{ planned: plan.planned, tier, runs, recorder, clock, prepare: prepareBenchmark },
-      noiseFloor: (key) => floors.get(key)?.floor ?? null,
+      noiseFloor: floorsOf(floors),
     });
     return { session, file, error };
   });
@@ -81,11 +90,17 @@ export interface OpenSession {
   readonly file: string;
 }
 
+export interface OpenOptions extends Pick<MeasureOptions, 'machine' | 'tier' | 'file'> {
+  readonly choice: Choice;
+  /** Of what is measured. */
+  readonly commit: Session['commit'];
+}
+
 /** What every session begins with: the machine, what it is, and a file. */
 export async function openSession(
   context: CommandContext,
   agent: AgentClient,
-  { machine, tier, file: named }: Pick<MeasureOptions, 'machine' | 'tier' | 'file'>,
+  { machine, tier, choice, commit, file: named }: OpenOptions,
 ): Promise<OpenSession> {
   const { paths } = context;
   const machines = await context.machines();
@@ -93,8 +108,9 @@ export async function openSession(
   const spec = status.spec ?? parseSpec({});
   const modes = await ModeSwitch.take(agent, spec.cache.enabled);
   const fingerprint = await describeMachine({ machines, paths }, status);
-  const head = await sessionHead(tier, process.cwd());
-  const file = path.resolve(named ?? path.join(sessionsFolder(paths), `${head.id}.json`));
+  const head = sessionHead(tier, choice, commit);
+  const folder = choice.purpose === 'calibration' ? calibrationSessionsFolder(paths) : sessionsFolder(paths);
+  const file = path.resolve(named ?? path.join(folder, `${head.id}.json`));
   await mkdir(path.dirname(file), { recursive: true });
   const clock = new ClockWatch();
   const recorder = new Recorder({

@@ -38,6 +38,11 @@ export const runsOption = (description: string): Option =>
 export const historyOption = (): Option =>
   new Option('--history <file>', 'history of sessions, fit for git (default: this computer’s own)');
 
+export const acceptOption = (description: string): Option =>
+  new Option('--accept <field>', `field of the machine’s fingerprint ${description}; may be given again`)
+    .default([], 'none')
+    .argParser((text: string, sofar: readonly string[]) => [...sofar, text]);
+
 /** May be given more than once; its values may also be one list with commas. */
 function listOption(flags: string, description: string): Option {
   const split = flags.startsWith('--matrix') ? (text: string) => [text] : (text: string) => text.split(',');

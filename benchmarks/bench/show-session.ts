@@ -20,12 +20,16 @@ export async function showSession(
   await appendSession(past, session).catch((error: unknown) => warn(context, 'The history does not have it.', error));
   const input = await reportInput(session, { paths, history: past, base: null });
   const report = file.replace(/(\.json)?$/, '.html');
-  await renderReport(input, 'html')
+  const written = await renderReport(input, 'html')
     .then((text) => writeWhole(report, text, 0o644))
-    .catch((error: unknown) => warn(context, 'There is no report of it.', error));
+    .then(() => true)
+    .catch((error: unknown) => {
+      warn(context, 'There is no report of it.', error);
+      return false;
+    });
   if (context.json) return context.printJson([session]);
   context.print(renderSession(input, context.style));
-  context.tell(`The session is in ${file}, its report in ${report}\n`);
+  context.tell(`\nSession  ${file}\n${written ? `Report   ${report}\n` : ''}`);
 }
 
 function warn(context: CommandContext, what: string, error: unknown): void {

@@ -1,10 +1,10 @@
 /** The arms of one session against each other: what the cache gives, and how far the limit is. */
-import { type Arm, armName } from '../session.ts';
-import { type Comparison, DEFAULT_RULE } from '../statistics/comparison.ts';
+import { type Arm, armName, type Session } from '../session.ts';
+import { type Comparison, DEFAULT_RULE, ONE_LOOK, type Rule } from '../statistics/comparison.ts';
 import { geometricMean } from '../statistics/descriptive.ts';
 import { suiteVerdict } from '../statistics/verdict.ts';
 import { benchmarkName, type ComparableMeasurement, type ComparableSession, measurementKey } from './comparable.ts';
-import { type ComparedRow, type OpenRow, valueRow } from './row.ts';
+import { type ComparedRow, type NoiseFloorOf, type OpenRow, valueRow } from './row.ts';
 import { type CompareOptions, comparisons, withVerdicts } from './sessions.ts';
 
 export interface ArmComparison {
@@ -22,6 +22,10 @@ export interface ArmMean {
   readonly benchmarks: number;
 }
 
+/** A session that was measured in a single round was looked at once, whoever may have looked at it. */
+export const ruleOf = ({ measurements }: Pick<Session, 'measurements'>): Rule =>
+  measurements.every(({ rounds }) => rounds.every((round) => round === 1)) ? ONE_LOOK : DEFAULT_RULE;
+
 /** Holds each arm against the one that {@link baseOf} says. */
 export function compareArms(
   session: ComparableSession,
@@ -33,15 +37,10 @@ export function compareArms(
 }
 
 /** The same before any verdict, by `rowKey`: what decides whether another round is measured. */
-export const armComparisons = (
-  session: ComparableSession,
-  noiseFloor: NonNullable<CompareOptions['noiseFloor']>,
-): ReadonlyMap<string, Comparison> => comparisons(armRows(session, noiseFloor));
+export const armComparisons = (session: ComparableSession, noiseFloor: NoiseFloorOf): ReadonlyMap<string, Comparison> =>
+  comparisons(armRows(session, noiseFloor));
 
-function armRows(
-  { measurements }: ComparableSession,
-  noiseFloor: NonNullable<CompareOptions['noiseFloor']>,
-): OpenRow[] {
+function armRows({ measurements }: ComparableSession, noiseFloor: NoiseFloorOf): OpenRow[] {
   return measurements.flatMap((change) => {
     const base = baseOf(change, measurements);
     if (base === undefined) return [];
@@ -52,8 +51,15 @@ function armRows(
     };
     // Two translators, or two disks, need not make the same bytes: within a session the runner has checked them.
     const pair = { base: { ...base, product: undefined }, change };
-    return [valueRow(place, pair, { noiseFloor: noiseFloor(measurementKey(base)), differences: [] })];
+    return [valueRow(place, pair, { noiseFloor: greaterFloor([base, change], noiseFloor), differences: [] })];
   });
+}
+
+/** Of the two arms' floors, with as many runs as the arm has that has fewer: the one that is noisier decides. */
+function greaterFloor(arms: readonly ComparableMeasurement[], noiseFloor: NoiseFloorOf): number | null {
+  const runs = Math.min(...arms.map(({ values }) => values.length));
+  const floors = arms.flatMap((one) => noiseFloor(measurementKey(one), runs) ?? []);
+  return floors.length === 0 ? null : Math.max(...floors);
 }
 
 /**

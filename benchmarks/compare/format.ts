@@ -1,4 +1,5 @@
 /** The numbers of comparisons in words. A real minus sign, three digits that count. */
+import { count } from '../../host/cli/format.ts';
 import { formatSize } from '../../host/spec/units.ts';
 import type { Measurement } from '../session.ts';
 import type { Evidence, Verdict } from '../statistics/comparison.ts';
@@ -73,6 +74,15 @@ export function verdictLabel({ verdict, unit }: Pick<ComparedRow, 'verdict' | 'u
   if (verdict.kind === 'not-comparable') return 'not comparable';
   if (unit === 'seconds') return verdict.kind;
   return verdict.kind === 'faster' ? 'better' : verdict.kind === 'slower' ? 'worse' : verdict.kind;
+}
+
+/** The same for a cell of its own: `inconclusive, 12 more runs`, where that is what would settle it. */
+export function verdictWords(row: Pick<ComparedRow, 'verdict' | 'unit'>): string {
+  const { verdict } = row;
+  const label = verdictLabel(row);
+  return verdict.kind === 'inconclusive' && verdict.moreRuns !== null
+    ? `${label}, ${count(verdict.moreRuns, 'more run')}`
+    : label;
 }
 
 function threeDigits(value: number): string {

@@ -2,7 +2,8 @@
 import { count } from '../../host/cli/format.ts';
 import { markdownTable, markdownText } from '../markdown.ts';
 import type { Outcome } from '../statistics/verdict.ts';
-import { evidenceOf, formatChange, formatInterval, formatSummary, rowTitle, verdictLabel } from './format.ts';
+import { evidenceOf, formatChange, formatInterval, formatSummary, rowTitle, verdictWords } from './format.ts';
+import { isHeldBack } from './machine-moved.ts';
 import { type ComparedRow, isQuiet } from './row.ts';
 import type { SessionComparison } from './sessions.ts';
 import { describeSession } from './text.ts';
@@ -29,7 +30,9 @@ const SIGNS: Readonly<Record<Outcome, string>> = {
  */
 export function renderPullRequest(comparison: SessionComparison): string {
   const { rows, outcome, outcomes, gate, base, change, geometricMean } = comparison;
-  const changed = rows.filter(({ verdict }) => verdict.kind !== 'same' && verdict.kind !== 'inconclusive');
+  const changed = rows.filter(
+    (row) => isHeldBack(row) || (row.verdict.kind !== 'same' && row.verdict.kind !== 'inconclusive'),
+  );
   const rest = rows.filter((row) => !changed.includes(row) && !isQuiet(row));
   const quiet = rows.filter(isQuiet).length;
   const mean =
@@ -74,7 +77,7 @@ function table(rows: readonly ComparedRow[]): string {
   const cells = rows.slice(0, MAX_ROWS).map((row) => {
     const { base, change, changeArm, unit, verdict } = row;
     const evidence = evidenceOf(verdict);
-    const label = verdictLabel(row);
+    const label = verdictWords(row);
     return [
       markdownText(rowTitle(row)),
       markdownText(changeArm),

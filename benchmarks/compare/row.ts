@@ -2,6 +2,7 @@
 import type { Measurement } from '../session.ts';
 import { COUNT, type Comparison, type Metric, type Verdict } from '../statistics/comparison.ts';
 import { median, medianAbsoluteDeviation } from '../statistics/descriptive.ts';
+import type { SessionNoise } from '../statistics/session-noise.ts';
 import { type ComparableMeasurement, EXACT_COUNTS, type ExactCount } from './comparable.ts';
 
 /** `value`: what the benchmark is for, its time or throughput. */
@@ -32,8 +33,13 @@ export interface ComparedRow extends RowPlace {
   readonly change: Summary | null;
   /** Share; null when this machine was not calibrated for it. */
   readonly noiseFloor: number | null;
+  /** Between two sessions: how far equal ones differ; null when that is not known. Absent within a session, and of counts. */
+  readonly sessions?: SessionNoise | null | undefined;
   readonly verdict: Verdict;
 }
+
+/** Of a benchmark in an arm (`measurementKey`) with so many runs, as a share; null when this machine was not calibrated. */
+export type NoiseFloorOf = (key: string, runs: number) => number | null;
 
 /** A row before its verdict, which depends on the others. */
 export interface OpenRow {
@@ -49,7 +55,7 @@ export const rowKey = ({ suite, benchmark, baseArm, changeArm, metric }: Omit<Co
 export function valueRow(
   place: RowPlace,
   pair: Pair,
-  { noiseFloor, differences }: Pick<Comparison, 'noiseFloor' | 'differences'>,
+  { noiseFloor, sessions, differences }: Pick<Comparison, 'noiseFloor' | 'sessions' | 'differences'>,
 ): OpenRow {
   const { base, change } = pair;
   const { unit, smallerIsBetter } = change ?? base ?? NOTHING;
@@ -60,11 +66,12 @@ export function valueRow(
       ...place,
       metric: 'value',
       ...{ unit, smallerIsBetter, noiseFloor },
+      ...(sessions === undefined ? {} : { sessions }),
       base: summary(from),
       change: summary(to),
     },
     comparison: {
-      ...{ metric, noiseFloor },
+      ...{ metric, noiseFloor, sessions },
       base: { values: from, failed: base?.failed ?? 0 },
       change: { values: to, failed: change?.failed ?? 0 },
       differences: [...differences, ...differentWork(pair)],

@@ -1,10 +1,21 @@
 /** Two sessions, benchmark by benchmark, and the verdict of a gate on them. */
 import { armName } from '../session.ts';
-import { type Comparison, DEFAULT_RULE, type Rule, type Verdict } from '../statistics/comparison.ts';
-import { type Outcome, type SuiteVerdict, suiteVerdict } from '../statistics/verdict.ts';
+import { type Comparison, ONE_LOOK, type Rule, type Verdict } from '../statistics/comparison.ts';
+import type { SessionNoise } from '../statistics/session-noise.ts';
+import { type Outcome, outcomeOf, type SuiteVerdict, suiteVerdict } from '../statistics/verdict.ts';
 import { type ComparableMeasurement, type ComparableSession, measurementKey } from './comparable.ts';
-import { type FingerprintField, fingerprintDifferences } from './fingerprint.ts';
-import { type ComparedRow, countRows, type OpenRow, type Pair, type RowPlace, rowKey, valueRow } from './row.ts';
+import { type FingerprintField, fingerprintDifferences, translatorDifferences } from './fingerprint.ts';
+import { heldBackWithTheMachine } from './machine-moved.ts';
+import {
+  type ComparedRow,
+  countRows,
+  type NoiseFloorOf,
+  type OpenRow,
+  type Pair,
+  type RowPlace,
+  rowKey,
+  valueRow,
+} from './row.ts';
 
 export const COMPARISON_VERSION = 1;
 
@@ -18,8 +29,9 @@ export type Gate = (typeof GATES)[number];
 export interface CompareOptions {
   readonly gate?: Gate | undefined;
   readonly rule?: Rule | undefined;
-  /** Of a benchmark in an arm (see `measurementKey`), as a share; null when this machine was not calibrated for it. */
-  readonly noiseFloor?: ((key: string) => number | null) | undefined;
+  readonly noiseFloor?: NoiseFloorOf | undefined;
+  /** How far sessions of equal programs differ with so many runs; null when nobody knows. */
+  readonly sessionNoise?: ((one: ComparableMeasurement, runs: number) => SessionNoise | null) | undefined;
   /** May differ between the sessions: what is changed on purpose. */
   readonly accept?: readonly FingerprintField[] | undefined;
 }
@@ -49,49 +61,87 @@ export interface SessionComparison {
 /**
  * Compares `change` with `base`. Sessions of different machines or tiers, and partial ones, are not comparable. A
  * benchmark that the change no longer has is broken, so that a gate cannot be passed by measuring less.
+ *
+ * Two sessions are two blocks: their samples were not taken in turn, and the machine may have been faster in one of them. So
+ * only a change counts that is greater than what equal sessions differ by, and none that native work shared.
  */
 export function compareSessions(
   base: ComparableSession,
   change: ComparableSession,
-  { gate = 'all', rule = DEFAULT_RULE, noiseFloor = () => null, accept = [] }: CompareOptions = {},
+  options: CompareOptions = {},
 ): SessionComparison {
+  const { gate = 'all', rule = ONE_LOOK, accept = [] } = options;
   const differences = [
     ...fingerprintDifferences(base.fingerprint, change.fingerprint, accept),
     ...(base.tier === change.tier ? [] : [`tier: ${base.tier}, ${change.tier}`]),
   ];
   const partial = [partialReason('base', base), partialReason('change', change)].filter((one) => one !== null);
-  const later = new Map(change.measurements.map((one) => [measurementKey(one), one]));
   const known = new Set(base.measurements.map(measurementKey));
-  const open = base.measurements.flatMap((one): OpenRow[] => {
-    const key = measurementKey(one);
-    const pair = { base: one, change: later.get(key) };
-    const place = placeOf(one);
-    const apart = [...differences, ...(accept.includes('disk') ? [] : diskDifference(pair))];
-    return [
-      valueRow(place, pair, { noiseFloor: noiseFloor(key), differences: apart }),
-      ...countRows(place, pair, apart),
-    ];
-  });
-  const outcomes = outcomesOf(open, rule);
-  const whole = differences.length === 0 && partial.length === 0;
+  const open = openRows(base, change, { ...options, accept, differences });
   const { verdicts, geometricMean } = suiteVerdict(comparisons(open), rule);
-  const accepted = fingerprintDifferences(base.fingerprint, change.fingerprint).filter(
-    (one) => !differences.includes(one),
-  );
+  const rows = heldBackWithTheMachine(withVerdicts(open, verdicts));
+  const outcomes = outcomesOf(rows);
+  const whole = differences.length === 0 && partial.length === 0;
   return {
     schemaVersion: COMPARISON_VERSION,
     kind: 'rosetta-vm-bench-comparison',
     base: nameOf(base),
     change: nameOf(change),
     obstacles: [...partial, ...differences],
-    accepted,
-    rows: withVerdicts(open, verdicts),
+    accepted: acceptedDifferences(base, change, accept),
+    rows,
     added: change.measurements.map(measurementKey).filter((key) => !known.has(key)),
     geometricMean,
     gate,
     outcomes: whole ? outcomes : { all: 'not-comparable', time: 'not-comparable', counts: 'not-comparable' },
     outcome: whole ? outcomes[gate] : 'not-comparable',
   };
+}
+
+interface OpenOptions extends Pick<CompareOptions, 'noiseFloor' | 'sessionNoise'> {
+  readonly accept: readonly FingerprintField[];
+  /** Of the sessions as a whole. */
+  readonly differences: readonly string[];
+}
+
+function openRows(
+  base: ComparableSession,
+  change: ComparableSession,
+  { noiseFloor = () => null, sessionNoise = () => null, accept, differences }: OpenOptions,
+): OpenRow[] {
+  const later = new Map(change.measurements.map((one) => [measurementKey(one), one]));
+  return base.measurements.flatMap((one): OpenRow[] => {
+    const key = measurementKey(one);
+    const pair = { base: one, change: later.get(key) };
+    const place = placeOf(one);
+    const runs = Math.min(one.values.length, pair.change?.values.length ?? 0);
+    const apart = [
+      ...differences,
+      ...(accept.includes('translators') ? [] : translatorDifferences(base.fingerprint, change.fingerprint, one.arm)),
+      ...(accept.includes('disk') ? [] : diskDifference(pair)),
+    ];
+    return [
+      valueRow(place, pair, {
+        noiseFloor: noiseFloor(key, runs),
+        sessions: sessionNoise(one, runs),
+        differences: apart,
+      }),
+      ...countRows(place, pair, apart),
+    ];
+  });
+}
+
+function acceptedDifferences(
+  { fingerprint: from, measurements }: ComparableSession,
+  { fingerprint: to }: ComparableSession,
+  accept: readonly FingerprintField[],
+): string[] {
+  const left = fingerprintDifferences(from, to, accept);
+  const ofTheMachine = fingerprintDifferences(from, to).filter((one) => !left.includes(one));
+  const ofArms = accept.includes('translators')
+    ? measurements.flatMap(({ arm }) => translatorDifferences(from, to, arm))
+    : [];
+  return [...ofTheMachine, ...new Set(ofArms)];
 }
 
 /** Of an arm that was measured in a machine of its own; the fingerprints tell the rest. */
@@ -116,13 +166,13 @@ function nameOf({ id, date, commit, version, tier, state, reason }: ComparableSe
 }
 
 /** Counts are not tested, so they take no share of the suite's alpha and each gate is as strict as all together. */
-function outcomesOf(open: readonly OpenRow[], rule: Rule): Readonly<Record<Gate, Outcome>> {
-  const outcome = (keep: (one: OpenRow) => boolean): Outcome =>
-    suiteVerdict(comparisons(open.filter(keep)), rule).outcome;
+function outcomesOf(rows: readonly ComparedRow[]): Readonly<Record<Gate, Outcome>> {
+  const outcome = (keep: (row: ComparedRow) => boolean): Outcome =>
+    outcomeOf(rows.filter(keep).map(({ verdict }) => verdict));
   return {
     all: outcome(() => true),
-    time: outcome(({ row }) => row.metric === 'value'),
-    counts: outcome(({ row }) => row.metric !== 'value'),
+    time: outcome(({ metric }) => metric === 'value'),
+    counts: outcome(({ metric }) => metric !== 'value'),
   };
 }
 

@@ -11,7 +11,7 @@ import {
   formatSpread,
   formatSummary,
   rowTitle,
-  verdictLabel,
+  verdictWords,
 } from './format.ts';
 import { type ComparedRow, isQuiet } from './row.ts';
 import type { Gate, SessionComparison, SessionName } from './sessions.ts';
@@ -89,7 +89,7 @@ function cells(row: ComparedRow): string[] {
     formatChange(evidence?.ratio ?? null),
     evidence === null || evidence.p === null ? '-' : formatInterval(evidence),
     formatP(evidence?.adjustedP ?? null),
-    verdictLabel(row),
+    verdictWords(row),
   ];
 }
 

@@ -1,8 +1,10 @@
 /** Each verdict explained to somebody who has not read docs/STATISTICS.md. */
 import { count } from '../../host/cli/format.ts';
 import { DEFAULT_RULE, type Evidence, type Rule, type Verdict } from '../statistics/comparison.ts';
+import { UNKNOWN_SESSIONS_CHANGE } from '../statistics/session-noise.ts';
 import type { Outcome } from '../statistics/verdict.ts';
 import { formatChange, formatInterval, formatP } from './format.ts';
+import { nativeRowOf } from './machine-moved.ts';
 import type { ComparedRow } from './row.ts';
 
 /** One sentence or two: what was found, how sure it is, and what would settle it. */
@@ -25,26 +27,14 @@ export function explainVerdict(row: ComparedRow, rule: Rule = DEFAULT_RULE): str
   }
 }
 
-/**
- * The same with a hint: work that needs no translator and changed alike points to the machine rather than to the code.
- * `rows` are those of the whole comparison.
- */
+/** The same, with how far the machine itself moved where that is the reason. `rows` are those of the whole comparison. */
 export function explainAmong(row: ComparedRow, rows: readonly ComparedRow[]): string {
-  const native = rows.find(
-    (other) =>
-      other !== row &&
-      other.metric === 'value' &&
-      isNative(other) &&
-      other.suite === row.suite &&
-      other.benchmark === row.benchmark,
-  );
-  const { kind } = row.verdict;
-  const alike = (kind === 'slower' || kind === 'faster') && row.metric === 'value' && native?.verdict.kind === kind;
-  if (!alike || isNative(row) || !('ratio' in native.verdict)) return explainVerdict(row);
-  return `${explainVerdict(row)} The native arm changed as well (${formatChange(native.verdict.ratio)}): look at the machine before the code.`;
+  const native = nativeRowOf(row, rows);
+  const { verdict } = row;
+  const blamed = verdict.kind === 'inconclusive' && verdict.because === 'machine-moved';
+  if (!blamed || native === undefined || !('ratio' in native.verdict)) return explainVerdict(row);
+  return `${explainVerdict(row)} (It changed by ${formatChange(native.verdict.ratio)}.)`;
 }
-
-const isNative = ({ changeArm }: ComparedRow): boolean => /^native(,|$)/.test(changeArm);
 
 const subject = ({ smallerIsBetter, unit }: ComparedRow): string =>
   unit === 'seconds'
@@ -71,17 +61,18 @@ function explainCount({ base, change, smallerIsBetter, verdict: { kind } }: Comp
 
 const between = ({ interval }: Evidence): string => formatInterval({ interval }).replace(' to ', ' and ');
 
-function floorCause({ noiseFloor }: ComparedRow): string {
-  return noiseFloor === null ? ' (this machine was not calibrated)' : ` (noise floor ${percent(noiseFloor)})`;
+function floorCause({ noiseFloor, sessions }: ComparedRow): string {
+  const own = noiseFloor === null ? 'this machine was not calibrated' : `noise floor ${percent(noiseFloor)}`;
+  const between =
+    sessions === undefined || sessions === null
+      ? ''
+      : `; sessions of equal programs differ by ${percent(Math.expm1(sessions.deviation))}`;
+  return ` (${own}${between})`;
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
-function explainDoubt(
-  row: ComparedRow,
-  verdict: Extract<Verdict, { kind: 'inconclusive' }>,
-  { minimumRuns, alpha }: Rule,
-): string {
+function explainDoubt(row: ComparedRow, verdict: Extract<Verdict, { kind: 'inconclusive' }>, { alpha }: Rule): string {
   const { because, moreRuns, runs, adjustedP } = verdict;
   const more =
     moreRuns === null
@@ -89,11 +80,15 @@ function explainDoubt(
       : `About ${count(moreRuns, 'more run')} on each side may settle it.`;
   switch (because) {
     case 'too-few-runs':
-      return `${runs.base} and ${runs.change} runs are too few to tell anything: each side needs ${minimumRuns} at least. ${more}`;
+      return `${runs.base} and ${runs.change} runs are too few to tell anything: each side needs ${Math.min(runs.base, runs.change) + (moreRuns ?? 0)} at least.`;
     case 'not-significant':
       return `The sides differ by ${formatChange(verdict.ratio)}, but that may be chance (p = ${formatP(adjustedP)}, not below ${alpha}). ${more}`;
     case 'interval-too-wide':
       return `No change is proved, and one that counts is not ruled out: it lies between ${between(verdict)}, and ±${percent(verdict.threshold)} count here${floorCause(row)}. ${more}`;
+    case 'sessions-unknown':
+      return `The sides differ by ${formatChange(verdict.ratio)}, which is not chance between runs; but they are two sessions, and how far those differ with equal programs on this machine is not known. Only more than ${percent(UNKNOWN_SESSIONS_CHANGE)} counts then. \`bench calibrate --sessions 5\` finds out.`;
+    case 'machine-moved':
+      return `The sides differ by ${formatChange(verdict.ratio)}, and so does native work of the same benchmark, which needs no translator: look at the machine before the code.`;
     case 'count-varies':
       return 'The count differs between samples of one side, so it cannot be held exactly. More runs do not help.';
   }

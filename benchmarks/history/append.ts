@@ -6,30 +6,38 @@ import { comparable } from '../compare/comparable.ts';
 import { fingerprintDigest } from '../compare/fingerprint.ts';
 import { summary } from '../compare/row.ts';
 import type { Session } from '../session.ts';
-import { type AckLine, HISTORY_FORMAT, type HistoryLine, printLine } from './format.ts';
-import { readHistory } from './read.ts';
+import {
+  type AckLine,
+  type FingerprintLine,
+  HISTORY_FORMAT,
+  type HistoryLine,
+  printLine,
+  type ResultLine,
+} from './format.ts';
+import { readHistory, resultKey } from './read.ts';
 
 /** An append takes milliseconds; reading a large file before it, a second. */
 const LOCK_TIMEOUT_MS = 30_000;
 
 /**
- * Adds a session, a line for each benchmark and arm. Resolves to the number of lines that were written: none when the file
- * has the session already. Throws `E_LOCKED`, `E_INVALID` (the file is beyond all bounds) and what the file system says;
+ * Adds a session, a line for each benchmark and arm. Resolves to the number of lines that were written: those that the file
+ * lacks, so none when it has the whole session, and the rest of one whose append was cut off. Throws `E_LOCKED`, `E_INVALID` (the file is beyond all bounds) and what the file system says;
  * the file is then as it was.
  */
 export async function appendSession(file: string, session: Session): Promise<number> {
   return await exclusively(file, async (handle) => {
     const history = await readHistory(file);
-    if (history.results.some((line) => line.session === session.id)) return 0;
-    const lines = linesOf(session);
-    const fingerprint: HistoryLine = {
+    const written = new Set(history.results.map(resultKey));
+    const lines = linesOf(session).filter((line) => !written.has(resultKey(line)));
+    const fingerprint: FingerprintLine = {
       format: HISTORY_FORMAT,
       line: 'fingerprint',
       digest: fingerprintDigest(session.fingerprint),
       fingerprint: session.fingerprint,
     };
     const known = history.fingerprints.has(fingerprint.digest);
-    const all = known || lines.length === 0 ? lines : [fingerprint, ...lines];
+    const results = session.measurements.length + session.rejected.length;
+    const all = known || results === 0 ? lines : [fingerprint, ...lines];
     await append(handle, all);
     return all.length;
   });
@@ -43,15 +51,19 @@ export async function appendAck(file: string, ack: Omit<AckLine, 'format' | 'lin
 }
 
 /** The lines of a session, without its fingerprint's. */
-export function linesOf(session: Session): HistoryLine[] {
+export function linesOf(session: Session): ResultLine[] {
   const { id, date, clockJumpMs, version, commit, tier, state, reason } = session;
-  return comparable(session).measurements.map((one): HistoryLine => {
+  const { measurements } = comparable(session);
+  return measurements.map((one): ResultLine => {
     const values = one.values.map(sixDigits);
     const { median = null, mad = null } = summary(values) ?? {};
     return {
       format: HISTORY_FORMAT,
       line: 'result',
       ...{ session: id, date, clockJumpMs, version, commit, tier, state },
+      lines: measurements.length,
+      // Before there were purposes a calibration was kept out of every history.
+      purpose: session.choice?.purpose ?? 'run',
       ...(reason === undefined ? {} : { reason }),
       fingerprint: fingerprintDigest(session.fingerprint),
       ...{ suite: one.suite, benchmark: one.benchmark, arm: one.arm },

@@ -1,10 +1,12 @@
 /** What a history says of its benchmarks: where each became slower or faster for good, and since which commit. */
 
+import { type FingerprintField, fingerprintDigest, fingerprintOfArm } from '../compare/fingerprint.ts';
 import { type Arm, armName, type Fingerprint } from '../session.ts';
 import { type ChangePointRule, changePoints, DEFAULT_CHANGE_POINT_RULE } from '../statistics/change-points.ts';
+import { median, medianAbsoluteDeviation } from '../statistics/descriptive.ts';
 import type { Outcome } from '../statistics/verdict.ts';
 import type { AckLine, ResultLine } from './format.ts';
-import type { History } from './read.ts';
+import { type History, withoutMachine } from './read.ts';
 
 /** A benchmark in an arm on a kind of machine, session after session. */
 export interface Series {
@@ -53,13 +55,25 @@ export interface Change {
   readonly reason: string | null;
 }
 
+export interface LeftOut {
+  readonly partial: number;
+  readonly failed: number;
+  readonly future: number;
+  /** Of trees with changes: nobody can go back to what was measured. */
+  readonly dirty: number;
+  /** Sessions that cannot be compared, as the line of their machine is lost; their results are in a series of their own. */
+  readonly machineLost: number;
+}
+
 export interface HistoryReport {
   readonly schemaVersion: 1;
   readonly kind: 'rosetta-vm-bench-history';
   /** Longest first. */
   readonly series: readonly Series[];
   /** Results that are in no series, and why. */
-  readonly leftOut: { readonly partial: number; readonly failed: number; readonly future: number };
+  readonly leftOut: LeftOut;
+  /** Fields of the fingerprint across which series were joined. */
+  readonly accepted: readonly FingerprintField[];
   readonly skipped: History['skipped'];
   readonly skippedCount: number;
   /** Regression: a change is open. Inconclusive: no series is long enough to find one in. Broken: there is no result. */
@@ -70,6 +84,8 @@ export interface HistoryOptions {
   readonly rule?: ChangePointRule | undefined;
   /** Sessions of a later time were dated by a clock that was wrong: their place is unknown. ms since 1970. */
   readonly now?: number | undefined;
+  /** May differ within a series: so that a change that came with a new image is found. */
+  readonly accept?: readonly FingerprintField[] | undefined;
 }
 
 /** Clocks of two machines that write one history differ by so much and more, ms. */
@@ -79,37 +95,51 @@ const CLOCK_TOLERANCE_MS = 5 * 60_000;
 const ACK_TOLERANCE = 1;
 
 /**
- * Series by benchmark, arm, tier, unit and fingerprint, each with its change points. Left out are sessions that are
- * partial, arms in which samples failed, and sessions from the future.
+ * Series by benchmark, arm, tier, unit and machine, each with its change points; of a machine's translators the arm's own
+ * counts. Left out are sessions that are partial, of a tree with changes, from the future or only to calibrate, and arms in
+ * which samples failed.
  */
 export function historyReport(
   history: History,
-  { rule = DEFAULT_CHANGE_POINT_RULE, now = Date.now() }: HistoryOptions = {},
+  { rule = DEFAULT_CHANGE_POINT_RULE, now = Date.now(), accept = [] }: HistoryOptions = {},
 ): HistoryReport {
-  const leftOut = { partial: 0, failed: 0, future: 0 };
+  const leftOut = { partial: 0, failed: 0, future: 0, dirty: 0, machineLost: withoutMachine(history).length };
   const groups = new Map<string, ResultLine[]>();
+  const keyOf = seriesKeys(history, accept);
   for (const line of history.results) {
+    if (line.purpose === 'calibration') continue;
     if (Date.parse(line.date) > now + CLOCK_TOLERANCE_MS) leftOut.future += 1;
     else if (line.state === 'partial') leftOut.partial += 1;
-    else if (line.failed > 0 || !isPositive(line.median)) leftOut.failed += 1;
-    else groups.set(seriesKey(line), [...(groups.get(seriesKey(line)) ?? []), line]);
+    else if (line.commit?.dirty === true) leftOut.dirty += 1;
+    else if (line.failed > 0 || !line.values.every((value) => value > 0) || line.values.length === 0)
+      leftOut.failed += 1;
+    else groups.set(keyOf(line), [...(groups.get(keyOf(line)) ?? []), line]);
   }
   const series = [...groups.values()]
     .map((lines) => makeSeries(lines, history, rule))
     .sort((a, b) => b.points.length - a.points.length);
   return {
-    ...{ schemaVersion: 1, kind: 'rosetta-vm-bench-history', series, leftOut },
+    ...{ schemaVersion: 1, kind: 'rosetta-vm-bench-history', series, leftOut, accepted: accept },
     skipped: history.skipped,
     skippedCount: history.skippedCount,
     outcome: outcomeOf(series, rule),
   };
 }
 
-/** The logarithms of medians are compared, so they must be above 0; counts have verdicts of their own. */
-const isPositive = (median: number | null): boolean => median !== null && median > 0;
+/** A lost fingerprint is told apart by the digest that its results name. */
+function seriesKeys(history: History, accept: readonly FingerprintField[]): (line: ResultLine) => string {
+  return ({ suite, benchmark, arm, tier, unit, fingerprint: digest, disk = '' }) => {
+    const fingerprint = history.fingerprints.get(digest);
+    const machine = fingerprint === undefined ? digest : machineOf(fingerprint, arm, accept);
+    return [suite, benchmark, armName(arm), tier, unit, machine, accept.includes('disk') ? '' : disk].join(' ');
+  };
+}
 
-const seriesKey = ({ suite, benchmark, arm, tier, unit, fingerprint, disk = '' }: ResultLine): string =>
-  [suite, benchmark, armName(arm), tier, unit, fingerprint, disk].join(' ');
+function machineOf(fingerprint: Fingerprint, arm: Arm, accept: readonly FingerprintField[]): string {
+  const fields = Object.entries(fingerprintOfArm(fingerprint, arm));
+  const compared = fields.filter(([field]) => !(accept as readonly string[]).includes(field));
+  return fingerprintDigest(Object.fromEntries(compared));
+}
 
 function makeSeries(lines: readonly ResultLine[], history: History, rule: ChangePointRule): Series {
   // A group has a line at least.
@@ -151,8 +181,10 @@ function makeSeries(lines: readonly ResultLine[], history: History, rule: Change
   return { ...{ suite, benchmark, arm, tier, unit, smallerIsBetter, digest, fingerprint, points, changes } };
 }
 
-function pointOf({ session, date, commit, version, median, mad, values }: ResultLine): Point {
-  return { session, date, commit, version, median: median ?? 0, mad: mad ?? 0, runs: values.length };
+/** From the values: what else a line says of them is for people. */
+function pointOf({ session, date, commit, version, values }: ResultLine): Point {
+  const at = { session, date, commit, version, runs: values.length };
+  return { ...at, median: median(values), mad: medianAbsoluteDeviation(values) };
 }
 
 function acknowledges(ack: AckLine, { suite, benchmark, arm }: Pick<Series, 'suite' | 'benchmark' | 'arm'>): boolean {
@@ -175,7 +207,7 @@ export function commitRange({ lastBefore, firstAfter }: Pick<Change, 'lastBefore
   if (from === null || to === null) {
     return `between the sessions ${lastBefore.session} and ${firstAfter.session} (outside git)`;
   }
-  const dirty = to.dirty ? ', or changes that were not committed' : '';
+  const dirty = from.dirty || to.dirty ? ', or changes that were not committed' : '';
   if (from.id === to.id) return `not in the commits: both sides are ${short(from.id)}${dirty}`;
   return `${short(from.id)}..${short(to.id)}${dirty}`;
 }

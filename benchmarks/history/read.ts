@@ -2,12 +2,19 @@
 import { createReadStream } from 'node:fs';
 import { RosettaVmError } from '../../host/errors.ts';
 import type { ComparableMeasurement, ComparableSession } from '../compare/comparable.ts';
-import { fingerprintDigest } from '../compare/fingerprint.ts';
-import { armName, type Fingerprint } from '../session.ts';
-import { type AckLine, type HistoryLine, MAX_LINE_BYTES, parseLine, type ResultLine } from './format.ts';
+import { fingerprintDigest, fingerprintDigestOfFirstFormat } from '../compare/fingerprint.ts';
+import { armName, type Choice, type Fingerprint } from '../session.ts';
+import {
+  type AckLine,
+  type FingerprintLine,
+  type HistoryLine,
+  MAX_LINE_BYTES,
+  parseLine,
+  type ResultLine,
+} from './format.ts';
 
 export interface History {
-  /** By date, then by session, benchmark and arm. */
+  /** By date, then by session, benchmark and arm. Those of a session whose append was cut off are partial. */
   readonly results: readonly ResultLine[];
   /** By digest. */
   readonly fingerprints: ReadonlyMap<string, Fingerprint>;
@@ -57,7 +64,7 @@ async function collect(lines: AsyncIterable<string | null>): Promise<History> {
   const keep = (line: HistoryLine): void => {
     if (line.line === 'result') results.set(resultKey(line), results.get(resultKey(line)) ?? line);
     else if (line.line === 'ack') acks.set(JSON.stringify(line), line);
-    else if (fingerprintDigest(line.fingerprint) === line.digest) fingerprints.set(line.digest, line.fingerprint);
+    else if (digestOf(line) === line.digest) fingerprints.set(line.digest, line.fingerprint);
     else skip('Its digest is not that of its fingerprint.');
   };
   for await (const text of lines) {
@@ -70,7 +77,7 @@ async function collect(lines: AsyncIterable<string | null>): Promise<History> {
     }
   }
   return {
-    results: [...results.values()].sort(byTime),
+    results: [...cutOffAsPartial(results.values())].sort(byTime),
     fingerprints,
     acks: [...acks.values()].sort((a, b) => (a.date < b.date ? -1 : 1)),
     skipped,
@@ -78,9 +85,27 @@ async function collect(lines: AsyncIterable<string | null>): Promise<History> {
   };
 }
 
+const digestOf = ({ format, fingerprint }: FingerprintLine): string =>
+  format === 1 ? fingerprintDigestOfFirstFormat(fingerprint) : fingerprintDigest(fingerprint);
+
 /** A session has each benchmark once in each arm: of two lines that say so the first counts. */
-const resultKey = ({ session, suite, benchmark, arm }: ResultLine): string =>
+export const resultKey = ({ session, suite, benchmark, arm }: ResultLine): string =>
   [session, suite, benchmark, armName(arm)].join(' ');
+
+/** Every line says that its session is complete, also those of one whose last lines a crash or a merge took. */
+function cutOffAsPartial(lines: Iterable<ResultLine>): ResultLine[] {
+  const all = [...lines];
+  const found = new Map<string, { has: number; of: number }>();
+  for (const { session, lines: of = 0 } of all) {
+    const sofar = found.get(session) ?? { has: 0, of: 0 };
+    found.set(session, { has: sofar.has + 1, of: Math.max(sofar.of, of) });
+  }
+  return all.map((line): ResultLine => {
+    const { has, of } = found.get(line.session) ?? { has: 0, of: 0 };
+    if (has >= of || line.state === 'partial') return line;
+    return { ...line, state: 'partial', reason: `The history has ${has} of its ${of} results.` };
+  });
+}
 
 /** Nothing is left to the order of the file, which a merge may change. */
 function byTime(a: ResultLine, b: ResultLine): number {
@@ -127,19 +152,43 @@ const tooLarge = (source: string): RosettaVmError =>
     facts: { source },
   });
 
-/** Every session of a history, oldest first, in the form in which two can be compared. */
-export function sessionsOf({ results, fingerprints }: History): ComparableSession[] {
-  const groups = new Map<string, ResultLine[]>();
-  for (const line of results) groups.set(line.session, [...(groups.get(line.session) ?? []), line]);
-  return [...groups.values()].flatMap((lines): ComparableSession[] => {
+/** A session of a history in the form in which two can be compared, and what it was for. */
+export interface PastSession extends ComparableSession {
+  readonly purpose: Choice['purpose'];
+}
+
+/** Every session of a history whose machine is known, oldest first. */
+export function sessionsOf(history: History): PastSession[] {
+  return [...bySession(history).values()].flatMap((lines): PastSession[] => {
     const [first] = lines;
-    const fingerprint = first === undefined ? undefined : fingerprints.get(first.fingerprint);
+    const fingerprint = lines
+      .map((line) => history.fingerprints.get(line.fingerprint))
+      .find((one) => one !== undefined);
     if (first === undefined || fingerprint === undefined) return [];
-    const { session: id, date, commit, version, tier, state, reason } = first;
+    const { session: id, date, commit, version, tier, state, reason, purpose = 'run' } = first;
     return [
-      { ...{ id, date, commit, version, tier, state, reason, fingerprint }, measurements: lines.map(measurementOf) },
+      {
+        ...{ id, date, commit, version, tier, state, reason, fingerprint, purpose },
+        measurements: lines.map(measurementOf),
+      },
     ];
   });
+}
+
+/** Ids of the sessions that {@link sessionsOf} leaves out: the line of their machine is lost, or cannot be read. */
+export function withoutMachine(history: History): string[] {
+  const known = new Set(sessionsOf(history).map(({ id }) => id));
+  return [...bySession(history).keys()].filter((id) => !known.has(id));
+}
+
+function bySession({ results }: History): Map<string, ResultLine[]> {
+  const groups = new Map<string, ResultLine[]>();
+  for (const line of results) {
+    const group = groups.get(line.session);
+    if (group === undefined) groups.set(line.session, [line]);
+    else group.push(line);
+  }
+  return groups;
 }
 
 function measurementOf(line: ResultLine): ComparableMeasurement {
@@ -147,9 +196,10 @@ function measurementOf(line: ResultLine): ComparableMeasurement {
   return { suite, benchmark, arm, unit, smallerIsBetter, values, failed, counts, product, disk };
 }
 
-/** The newest whole session of a commit, without changes in its tree; undefined when the history has none. */
-export function sessionOfCommit(history: History, commit: string): ComparableSession | undefined {
-  return sessionsOf(history)
-    .filter((one) => one.state === 'complete' && one.commit?.id === commit && !one.commit.dirty)
-    .at(-1);
+/** The whole sessions of a commit, without changes in its tree and meant to be compared, oldest first. */
+export function sessionsOfCommit(history: History, commit: string): PastSession[] {
+  return sessionsOf(history).filter(
+    (one) =>
+      one.state === 'complete' && one.purpose !== 'calibration' && one.commit?.id === commit && !one.commit.dirty,
+  );
 }

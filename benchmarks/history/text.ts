@@ -42,10 +42,16 @@ export function renderHistory(report: HistoryReport, style: Style = PLAIN): stri
 }
 
 /** Sentences; none when nothing was left out. */
-export function leftOutLines({ leftOut: { partial, failed, future } }: HistoryReport): string[] {
+export function leftOutLines({ leftOut, accepted }: Pick<HistoryReport, 'leftOut' | 'accepted'>): string[] {
+  const { partial, failed, future, dirty, machineLost } = leftOut;
   return [
+    ...(accepted.length === 0 ? [] : [`Series go on where these changed: ${accepted.join(', ')}.`]),
     ...(partial === 0 ? [] : [`Left out: ${count(partial, 'result')} of partial sessions.`]),
     ...(failed === 0 ? [] : [`Left out: ${count(failed, 'result')} with failed samples or without values.`]),
+    ...(dirty === 0 ? [] : [`Left out: ${count(dirty, 'result')} of trees with changes.`]),
+    ...(machineLost === 0
+      ? []
+      : [`Of ${count(machineLost, 'session')} the line of the machine is lost: nothing is compared with it.`]),
     ...(future === 0
       ? []
       : [`Left out: ${count(future, 'result')} of sessions from the future; the clock of that machine was wrong.`]),

@@ -1,4 +1,5 @@
 /** What a report is made of. */
+import type { NoiseFloorOf } from '../compare/row.ts';
 import type { SessionComparison } from '../compare/sessions.ts';
 import type { HistoryReport } from '../history/changes.ts';
 import type { Session } from '../session.ts';
@@ -8,6 +9,5 @@ export interface ReportInput {
   /** The session against an earlier one; null when there is none. */
   readonly comparison: SessionComparison | null;
   readonly history: HistoryReport | null;
-  /** Of a benchmark in an arm (see `measurementKey`), as a share; null when the machine was not calibrated for it. */
-  readonly noiseFloor: (key: string) => number | null;
+  readonly noiseFloor: NoiseFloorOf;
 }

@@ -1,5 +1,5 @@
 /** The report as data. */
-import { type ArmComparison, compareArms } from '../compare/arms.ts';
+import { type ArmComparison, compareArms, ruleOf } from '../compare/arms.ts';
 import { comparable } from '../compare/comparable.ts';
 import type { SessionComparison } from '../compare/sessions.ts';
 import type { HistoryReport } from '../history/changes.ts';
@@ -18,7 +18,7 @@ export interface ReportData {
 }
 
 export function reportData({ session, comparison, history, noiseFloor }: ReportInput): ReportData {
-  const arms = compareArms(comparable(session), { noiseFloor });
+  const arms = compareArms(comparable(session), { noiseFloor, rule: ruleOf(session) });
   return { ...{ schemaVersion: REPORT_VERSION, kind: 'rosetta-vm-bench-report', session, arms, comparison, history } };
 }
 

@@ -1,7 +1,7 @@
 /** A session in Markdown: a report for people who read text, and the table of the README. */
 import { count } from '../../host/cli/format.ts';
 import { describeFingerprint } from '../compare/fingerprint.ts';
-import { evidenceOf, formatFactor, formatSpread, formatSummary, verdictLabel } from '../compare/format.ts';
+import { evidenceOf, formatFactor, formatSpread, formatSummary, verdictWords } from '../compare/format.ts';
 import { renderPullRequest } from '../compare/pull-request.ts';
 import { summary } from '../compare/row.ts';
 import { commitRange } from '../history/changes.ts';
@@ -13,11 +13,34 @@ import { gainOf, makeView, type ReportView, timesNative } from './view.ts';
 /** Lines of the README that enclose {@link renderReadmeTable}. */
 export const BENCH_MARKERS = { begin: '<!-- bench:begin -->', end: '<!-- bench:end -->' } as const;
 
-/** What stands in the README between {@link BENCH_MARKERS}. */
-export function renderReadmeTable(session: Session): string {
-  const view = makeView({ session, comparison: null, history: null, noiseFloor: () => null });
-  return [armTable(view), ...means(view), describeRun(session)].join('\n\n');
+/**
+ * What stands in the README between {@link BENCH_MARKERS}: every suite as the newest session has it that measured it. Verdicts
+ * are those of that whole session.
+ */
+export function renderReadmeTable(sessions: readonly Session[]): string {
+  const parts = newestOfSuites(sessions).map(({ session, suites }) => ({
+    ...{ session, suites },
+    view: makeView({ session, comparison: null, history: null, noiseFloor: () => null }),
+  }));
+  return [
+    armTable(parts.flatMap(({ view, suites }) => armRows(view, suites))),
+    ...parts.flatMap(({ view }) => means(view)),
+    ...parts.map(({ session, suites }) => describeRun(session, suites)),
+  ].join('\n\n');
 }
+
+/** Newest first, each with the suites that no newer one has. */
+function newestOfSuites(sessions: readonly Session[]): { session: Session; suites: ReadonlySet<string> }[] {
+  const taken = new Set<string>();
+  const newestFirst = sessions.toSorted((a, b) => Date.parse(b.date) - Date.parse(a.date));
+  return newestFirst.flatMap((session) => {
+    const suites = new Set(suitesOf(session).filter((suite) => !taken.has(suite)));
+    for (const suite of suites) taken.add(suite);
+    return suites.size === 0 ? [] : [{ session, suites }];
+  });
+}
+
+const suitesOf = ({ measurements }: Session): string[] => [...new Set(measurements.map(({ suite }) => suite))];
 
 /** The table, the comparison with an earlier session and the open changes of the history. */
 export function renderMarkdown(input: ReportInput): string {
@@ -34,23 +57,27 @@ export function renderMarkdown(input: ReportInput): string {
     ...(session.state === 'partial'
       ? [`**Partial**: ${markdownText(session.reason ?? 'stopped before its end')}`]
       : []),
-    armTable(view),
+    armTable(armRows(view, null)),
     ...means(view),
-    describeRun(session),
+    describeRun(session, null),
     ...(comparison === null ? [] : [renderPullRequest(comparison).trimEnd()]),
     ...(changes.length === 0 ? [] : ['### Changes in the history', changes.join('\n')]),
   ].join('\n\n')}\n`;
 }
 
-function armTable(view: ReportView): string {
-  const titles = ['benchmark', 'arm', 'verdict', 'median', '±', 'gain', 'of native', 'runs'];
-  const rows = view.whole.measurements.map((one) => {
+const armTable = (rows: readonly string[][]): string =>
+  markdownTable(['benchmark', 'arm', 'verdict', 'median', '±', 'gain', 'of native', 'runs'], rows, 3);
+
+/** `suites`: of these alone; null: of all. */
+function armRows(view: ReportView, suites: ReadonlySet<string> | null): string[][] {
+  const shown = view.whole.measurements.filter(({ suite }) => suites === null || suites.has(suite));
+  return shown.map((one) => {
     const row = gainOf(view, one);
     const native = timesNative(view, one);
     return [
       markdownText(`${one.suite}/${one.benchmark}`),
       markdownText(view.label(armName(one.arm)).label),
-      one.failed > 0 ? 'broken' : row === undefined ? (one.arm.native ? 'limit' : 'base') : verdictLabel(row),
+      one.failed > 0 ? 'broken' : row === undefined ? (one.arm.native ? 'limit' : 'base') : verdictWords(row),
       formatSummary(summary(one.values), one.unit),
       formatSpread(summary(one.values)),
       formatFactor(row === undefined ? null : (evidenceOf(row.verdict)?.ratio ?? null)),
@@ -58,7 +85,6 @@ function armTable(view: ReportView): string {
       String(one.values.length),
     ];
   });
-  return markdownTable(titles, rows, 3);
 }
 
 function means({ arms, label }: ReportView): string[] {
@@ -70,10 +96,30 @@ function means({ arms, label }: ReportView): string[] {
   return [sentences.join(' ')];
 }
 
-function describeRun({ date, tier, commit, fingerprint, rejected }: Session): string {
+function describeRun(session: Session, suites: ReadonlySet<string> | null): string {
+  const { date, commit, fingerprint, rejected } = session;
   const emulated = fingerprint.accelerator === 'tcg' ? ' The CPU is emulated: ratios hold, absolute times do not.' : '';
   const facts = describeFingerprint(fingerprint).map(([title, value]) => `${title} ${value}`);
   const lost = rejected.length === 0 ? '' : ` ${count(rejected.length, 'sample')} did not count.`;
   const at = commit === null ? '' : `, commit ${commit.id.slice(0, 10)}${commit.dirty ? ' with changes' : ''}`;
-  return `Measured on ${date.slice(0, 10)} with \`bench run --tier ${tier}\`${at}.${emulated}${lost} ${markdownText(`${facts.join('; ')}.`)}`;
+  const what = suites === null ? 'Measured' : `${[...suites].map(markdownText).join(', ')}: measured`;
+  return `${what} on ${date.slice(0, 10)} ${howMeasured(session)}${at}.${emulated}${lost} ${markdownText(`${facts.join('; ')}.`)}`;
+}
+
+/** The command, from the second version of sessions on, which keep it; before that what can be told from the samples. */
+function howMeasured({ tier, choice, measurements }: Session): string {
+  if (choice === undefined) {
+    const runs = measurements.map(({ values }) => values.length);
+    const [least, most] = [Math.min(...runs), Math.max(...runs)];
+    const times = runs.length === 0 ? '' : `, ${least === most ? most : `${least} to ${most}`} runs an arm`;
+    return `in the tier ${tier}${times}`;
+  }
+  const flags = [
+    ...(choice.purpose === 'run' ? [`--tier ${tier}`] : []),
+    ...choice.suites.map((suite) => `--suite ${suite}`),
+    ...choice.benchmarks.map((benchmark) => `--benchmark ${benchmark}`),
+    ...(choice.runs === null ? [] : [`--runs ${choice.runs}`]),
+  ];
+  const command = { run: 'run', calibration: 'calibrate', build: 'build' }[choice.purpose];
+  return `with \`${['bench', command, ...flags].join(' ')}\``;
 }

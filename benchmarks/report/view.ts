@@ -1,5 +1,5 @@
 /** A report's input with everything computed once that its sections and formats show. */
-import { type ArmComparison, compareArms, limitOf } from '../compare/arms.ts';
+import { type ArmComparison, compareArms, limitOf, ruleOf } from '../compare/arms.ts';
 import {
   benchmarkName,
   type ComparableMeasurement,
@@ -29,7 +29,7 @@ export function makeView(input: ReportInput): ReportView {
   return {
     ...input,
     whole,
-    arms: compareArms(whole, { noiseFloor: input.noiseFloor }),
+    arms: compareArms(whole, { noiseFloor: input.noiseFloor, rule: ruleOf(input.session) }),
     // A comparison may name an arm that this session lost.
     label: (arm) => labels.get(arm) ?? { label: arm, className: 'arm-0', colour: 'var(--arm-0)' },
     benchmarks,

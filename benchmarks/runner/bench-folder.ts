@@ -7,6 +7,10 @@ const benchFolder = (paths: StatePaths): string => path.join(path.dirname(paths.
 /** One file a session, `<id>.json`. */
 export const sessionsFolder = (paths: StatePaths): string => path.join(benchFolder(paths), 'sessions');
 
+/** The same of calibrations, apart so that none is ever the newest session to report on. */
+export const calibrationSessionsFolder = (paths: StatePaths): string =>
+  path.join(benchFolder(paths), 'calibration-sessions');
+
 /** One file a fingerprint. */
 export const calibrationsFolder = (paths: StatePaths): string => path.join(benchFolder(paths), 'calibration');
 

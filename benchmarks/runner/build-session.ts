@@ -47,7 +47,10 @@ export async function runBuildSession(options: BuildSessionOptions): Promise<Ses
   await bench.modes.restore().catch(() => {});
   if (error === null) return { session: await recorder.save('complete'), error };
   const { what, why } = asRosettaVmError(error);
-  return { session: await recorder.save('partial', `${what} ${why}`.trim()), error };
+  const reason = `${what} ${why}`.trim();
+  // A full disk ended it: the file is as it was after the last build, and what was measured is still told.
+  const session = await recorder.save('partial', reason).catch(() => recorder.session('partial', reason));
+  return { session, error };
 }
 
 class BuildRun {

@@ -10,25 +10,18 @@ import type { MachineStatus, Machines, StatePaths } from '../../host/index.ts';
 import { parseSpec } from '../../host/spec/spec.ts';
 import { version } from '../../host/version.ts';
 import { operatingSystem } from '../host-description.ts';
-import type { Fingerprint, Session } from '../session.ts';
+import type { Choice, Fingerprint, Session } from '../session.ts';
 import type { Tier } from '../suites/schema.ts';
 import { describeDisk } from './disk-machines.ts';
 import type { SessionHead } from './recorder.ts';
 
 const COMMAND_LIMIT_MS = 10_000;
 
-/** `folder`: whose git commit counts. */
-export async function sessionHead(tier: Tier, folder: string): Promise<SessionHead> {
+/** `commit`: of what is measured. */
+export function sessionHead(tier: Tier, choice: Choice, commit: Session['commit']): SessionHead {
   const date = new Date().toISOString();
   const id = `${date.replace(/[-:]/g, '').replace(/\.\d+Z$/, 'Z')}-${randomBytes(4).toString('hex')}`;
-  return { id, date, version, commit: await gitCommit(folder), tier };
-}
-
-/** Null outside git, or without it. */
-async function gitCommit(folder: string): Promise<Session['commit']> {
-  const id = await outputOf('git', ['-C', folder, 'rev-parse', '--verify', 'HEAD']);
-  const changes = await outputOf('git', ['-C', folder, 'status', '--porcelain', '--untracked-files=no']);
-  return id === null || changes === null || !/^[0-9a-f]{40}$/.test(id) ? null : { id, dirty: changes !== '' };
+  return { id, date, version, commit, tier, choice };
 }
 
 /** Null when it fails or is not there. */
@@ -56,6 +49,7 @@ export async function describeMachine(
   const { active } = health.translator;
   return {
     os: process.platform === 'darwin' ? await macOs() : await operatingSystem(),
+    ...(process.platform === 'linux' ? { hostKernel: os.release() } : {}),
     architecture: os.arch(),
     cpu: os.cpus()[0]?.model.trim() || 'unknown',
     hostCpus: os.cpus().length,

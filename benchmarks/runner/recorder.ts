@@ -15,7 +15,7 @@ import {
 import type { Sample } from './benchmark-runner.ts';
 
 /** What is known of a session before its first sample. */
-export type SessionHead = Pick<Session, 'id' | 'date' | 'version' | 'commit' | 'tier'>;
+export type SessionHead = Pick<Session, 'id' | 'date' | 'version' | 'commit' | 'tier' | 'choice'>;
 
 /** A benchmark in an arm. */
 export interface Subject {

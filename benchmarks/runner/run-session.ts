@@ -3,9 +3,11 @@ import { asRosettaVmError } from '../../host/errors.ts';
 import { stage } from '../../host/progress.ts';
 import { armComparisons } from '../compare/arms.ts';
 import { comparable, measurementKey } from '../compare/comparable.ts';
+import type { NoiseFloorOf } from '../compare/row.ts';
+import { tooFewToCompare } from '../compare/runs-needed.ts';
 import { roundOrder } from '../schedule.ts';
 import type { Arm, Session } from '../session.ts';
-import { DEFAULT_RULE, type Rule } from '../statistics/comparison.ts';
+import { DEFAULT_RULE, ONE_LOOK, type Rule } from '../statistics/comparison.ts';
 import { nextRound } from '../statistics/next-round.ts';
 import { type Chosen, keyOf } from '../suites/load.ts';
 import type { Tier } from '../suites/schema.ts';
@@ -31,7 +33,7 @@ export interface SessionOptions {
   readonly recorder: Recorder;
   readonly clock: ClockWatch;
   /** Of a benchmark in an arm (`measurementKey`), from `bench calibrate`; null when it is not known. */
-  readonly noiseFloor: (key: string) => number | null;
+  readonly noiseFloor: NoiseFloorOf;
   readonly prepare: (bench: Bench, planned: Planned) => Promise<BenchmarkRunner>;
   /** ms; default: {@link performance.now}. */
   readonly now?: () => number;
@@ -90,16 +92,17 @@ class SessionRun {
 
   async measure(): Promise<void> {
     const { planned, runs, recorder, noiseFloor } = this.#options;
-    const rule: Rule = runs === null ? DEFAULT_RULE : { ...DEFAULT_RULE, rounds: 1 };
+    const rule: Rule = runs === null ? DEFAULT_RULE : ONE_LOOK;
     await recorder.save('partial', NOT_ENDED);
     let open: readonly Planned[] = planned;
     for (let round = 1; open.length > 0; round += 1) {
       await this.#round(open, round);
-      const comparisons = armComparisons(comparable(recorder.session('partial')), noiseFloor);
-      const next = nextRound(comparisons, round, rule);
+      const sofar = comparable(recorder.session('partial'));
+      const next = nextRound(armComparisons(sofar, noiseFloor), round, rule);
       // A row's key begins with suite and benchmark (compare/row.ts); neither has a blank.
-      const names = next.another ? next.benchmarks.map((key) => key.split(' ').slice(0, 2).join('/')) : [];
-      open = this.#affordable(planned.filter(({ chosen }) => names.includes(keyOf(chosen))));
+      const undecided = next.another ? next.benchmarks.map((key) => key.split(' ').slice(0, 2).join('/')) : [];
+      const names = new Set([...undecided, ...(round < rule.rounds ? tooFewToCompare(sofar) : [])]);
+      open = this.#affordable(planned.filter(({ chosen }) => names.has(keyOf(chosen))));
     }
   }
 

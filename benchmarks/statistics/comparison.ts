@@ -1,5 +1,6 @@
 /** What is compared, by which rule, and what can come out. Plain data, fit for JSON. */
 import type { Interval } from './hodges-lehmann.ts';
+import { leastSessionChange, type SessionNoise } from './session-noise.ts';
 
 /** The good samples of one arm, and how many failed or gave a wrong result. */
 export interface Arm {
@@ -24,6 +25,11 @@ export interface Comparison {
   readonly change: Arm;
   /** From `noiseFloor`: 0.012 is 1.2 %. Null when this machine was not calibrated for this benchmark. */
   readonly noiseFloor: number | null;
+  /**
+   * Of arms of two sessions: how far sessions differ with equal programs; null when that is not known. Absent for arms of one
+   * session, whose samples were taken in turn.
+   */
+  readonly sessions?: SessionNoise | null | undefined;
   /** In what the two arms' machines differ. Any entry makes the arms incomparable. */
   readonly differences: readonly string[];
 }
@@ -42,12 +48,24 @@ export interface Rule {
 /** Sources: docs/STATISTICS.md. Below five runs an arm no p can be under 0.01; four rounds are Firecracker's. */
 export const DEFAULT_RULE: Rule = { alpha: 0.01, minimumChange: 0.03, minimumRuns: 5, rounds: 4 };
 
+/** Of data that are complete and looked at once: two sessions, or one that was measured in a single round. */
+export const ONE_LOOK: Rule = { ...DEFAULT_RULE, rounds: 1 };
+
 /** The threshold is at least so many noise floors wide. */
 const NOISE_FLOORS = 2;
 
-/** The change that counts in this comparison, as a share: the rule's, or twice the noise floor where that is more. */
-export function threshold({ metric, noiseFloor }: Comparison, { minimumChange }: Rule): number {
-  return metric.exact ? 0 : Math.max(minimumChange, NOISE_FLOORS * (noiseFloor ?? 0));
+/**
+ * The change that counts in this comparison, as a share: the rule's, or twice the noise floor, or what two sessions of equal
+ * programs differ by, where that is more. `tests`: rows of the suite that are tested.
+ */
+export function threshold(
+  { metric, noiseFloor, sessions }: Comparison,
+  { minimumChange, alpha }: Rule,
+  tests: number,
+): number {
+  if (metric.exact) return 0;
+  const between = sessions === undefined || sessions === null ? 0 : leastSessionChange(sessions, alpha, tests);
+  return Math.max(minimumChange, NOISE_FLOORS * (noiseFloor ?? 0), between);
 }
 
 /** The numbers behind a verdict. */
@@ -74,6 +92,10 @@ export type Doubt =
   | 'not-significant'
   /** The change is small, but the interval does not rule out one that counts. */
   | 'interval-too-wide'
+  /** The change is sure, but how far two sessions of equal programs differ on this machine is not known. */
+  | 'sessions-unknown'
+  /** Work that needs no translator changed as much in the same direction: it is the machine. */
+  | 'machine-moved'
   /** An exact metric differs between the runs of one arm. More runs do not help. */
   | 'count-varies';
 

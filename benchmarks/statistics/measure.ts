@@ -15,8 +15,11 @@ export type Measured =
   | { readonly kind: 'tested'; readonly tested: Tested }
   | { readonly kind: 'settled'; readonly verdict: Verdict };
 
-/** Broken comes before not comparable: an arm that measured nothing differs in nothing. */
-export function measure(comparison: Comparison, rule: Rule): Measured {
+/**
+ * Broken comes before not comparable: an arm that measured nothing differs in nothing. `tests`: rows of the suite that are
+ * tested, see `threshold`.
+ */
+export function measure(comparison: Comparison, rule: Rule, tests: number): Measured {
   const { metric, base, change, differences } = comparison;
   for (const [arm, { values, failed }] of [['base', base] as const, ['change', change] as const]) {
     const because = defect(values, failed, metric.exact);
@@ -25,7 +28,7 @@ export function measure(comparison: Comparison, rule: Rule): Measured {
   if (differences.length > 0) return { kind: 'settled', verdict: { kind: 'not-comparable', differences } };
   return metric.exact
     ? { kind: 'settled', verdict: compareCounts(comparison) }
-    : { kind: 'tested', tested: testValues(comparison, rule) };
+    : { kind: 'tested', tested: testValues(comparison, rule, tests) };
 }
 
 function defect(values: readonly number[], failed: number, exact: boolean): Defect | null {
@@ -42,13 +45,13 @@ function costs({ metric, base, change }: Comparison): readonly [from: Arm, to: A
 
 const runs = ({ base, change }: Comparison) => ({ base: base.values.length, change: change.values.length });
 
-function testValues(comparison: Comparison, rule: Rule): Tested {
+function testValues(comparison: Comparison, rule: Rule, tests: number): Tested {
   const [from, to] = costs(comparison);
   return {
     ...hodgesLehmannRatio(from.values, to.values, 1 - rule.alpha),
     p: mannWhitney(from.values, to.values).p,
     adjustedP: null,
-    threshold: threshold(comparison, rule),
+    threshold: threshold(comparison, rule, tests),
     runs: runs(comparison),
   };
 }

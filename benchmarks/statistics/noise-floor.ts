@@ -28,3 +28,11 @@ export function noiseFloor(rounds: readonly CalibrationRound[]): number | null {
   });
   return Math.expm1(quantile(differences, SHARE));
 }
+
+/**
+ * The floor of comparisons with `runs` an arm, from one of rounds that had `measured`. The standard error of a Hodges–Lehmann
+ * estimate shrinks with 1/√runs (Hollander, Wolfe and Chicken, 2014, 4.2), so fewer runs have a higher floor; more runs keep
+ * it, as what is left of it need not be chance between runs.
+ */
+export const floorFor = (floor: number, measured: number, runs: number): number =>
+  runs >= measured ? floor : floor * Math.sqrt(measured / Math.max(1, runs));

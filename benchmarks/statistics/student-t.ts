@@ -10,6 +10,19 @@ export function studentTwoSided(t: number, freedom: number): number {
   return incompleteBeta(freedom / (freedom + square), freedom / 2, 0.5, square / (freedom + square));
 }
 
+/** The t that is exceeded on both sides together with probability `p` (above 0): {@link studentTwoSided} turned round. */
+export function studentQuantile(p: number, freedom: number): number {
+  if (p >= 1) return 0;
+  let [low, high] = [0, 1];
+  while (studentTwoSided(high, freedom) > p) [low, high] = [high, 2 * high];
+  for (;;) {
+    const middle = (low + high) / 2;
+    if (middle <= low || middle >= high) return middle;
+    if (studentTwoSided(middle, freedom) > p) low = middle;
+    else high = middle;
+  }
+}
+
 /**
  * The regularised incomplete beta function I_x(a, b): the continued fraction of DLMF 8.17.22. Who knows 1 - x better than a
  * subtraction gives it passes it as `rest`.

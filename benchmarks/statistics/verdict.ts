@@ -5,6 +5,7 @@ import { holm } from './holm.ts';
 import { fewestRuns, smallestP } from './mann-whitney.ts';
 import { type Measured, measure, type Tested } from './measure.ts';
 import { type LevelOfProof, moreRunsForProof, moreRunsForWidth } from './more-runs.ts';
+import { UNKNOWN_SESSIONS_CHANGE } from './session-noise.ts';
 
 /** The verdict on a benchmark that is alone in its suite. */
 export function verdict(comparison: Comparison, rule: Rule = DEFAULT_RULE): Verdict {
@@ -27,7 +28,7 @@ export interface SuiteVerdict {
  * looked at so often) and then adjusted for the number of benchmarks that were tested (Holm), so that equal arms raise any
  * alarm at all in no more than `alpha` of the suites, however the rounds were stopped; the proof is in docs/STATISTICS.md.
  * Faster or slower: adjusted p < alpha, the ratio beyond the threshold in either direction (r and 1/r count alike), and
- * enough runs. Same: the whole interval within the threshold. All else is inconclusive, after the last round as well.
+ * enough runs; between two sessions of which nobody knows how far they differ, also beyond what they hardly ever do. Same: the whole interval within the threshold. All else is inconclusive, after the last round as well.
  */
 export function suiteVerdict(suite: ReadonlyMap<string, Comparison>, rule: Rule = DEFAULT_RULE): SuiteVerdict {
   const names = [...suite.keys()];
@@ -36,7 +37,7 @@ export function suiteVerdict(suite: ReadonlyMap<string, Comparison>, rule: Rule 
   return {
     verdicts: new Map(found.map((one, index) => [names[index] ?? '', one])),
     geometricMean: ratios.length === 0 ? null : { ratio: geometricMean(ratios), benchmarks: ratios.length },
-    outcome: outcome(found),
+    outcome: outcomeOf(found),
   };
 }
 
@@ -49,26 +50,36 @@ const GRAVITY = [
 ] as const satisfies readonly (readonly [Verdict['kind'], Outcome])[];
 
 /** A suite without a single benchmark measured nothing, which is broken and never ok. */
-function outcome(found: readonly Verdict[]): Outcome {
+export function outcomeOf(found: readonly Verdict[]): Outcome {
   if (found.length === 0) return 'broken';
   return GRAVITY.find(([kind]) => found.some((one) => one.kind === kind))?.[1] ?? 'ok';
 }
 
 function verdicts(comparisons: readonly Comparison[], rule: Rule): Verdict[] {
-  const measured = comparisons.map((comparison) => measure(comparison, rule));
+  const tests = comparisons.filter(({ metric, differences }) => !metric.exact && differences.length === 0).length;
+  const measured = comparisons.map((comparison) => measure(comparison, rule, tests));
   const tested = measured.flatMap((one) => (one.kind === 'tested' ? [one.tested] : []));
   const adjusted = holm(tested.map(({ p }) => Math.min(1, rule.rounds * p)));
   const adjustedOf = new Map(tested.map((one, index) => [one, adjusted[index] ?? 1]));
   // What the smallest p of the suite must be under: the hardest case, for the estimates of runs needed.
   const requiredP = rule.alpha / (rule.rounds * tested.length);
-  return measured.map((one: Measured) =>
+  return measured.map((one: Measured, index) =>
     one.kind === 'settled'
       ? one.verdict
-      : decide({ ...one.tested, adjustedP: adjustedOf.get(one.tested) ?? 1 }, rule, requiredP),
+      : decide({ ...one.tested, adjustedP: adjustedOf.get(one.tested) ?? 1 }, rule, {
+          requiredP,
+          sessions: comparisons[index]?.sessions,
+        }),
   );
 }
 
-function decide(tested: Tested & { readonly adjustedP: number }, rule: Rule, requiredP: number): Verdict {
+interface Among {
+  /** What the smallest p of the suite must be under. */
+  readonly requiredP: number;
+  readonly sessions: Comparison['sessions'];
+}
+
+function decide(tested: Tested & { readonly adjustedP: number }, rule: Rule, { requiredP, sessions }: Among): Verdict {
   const { ratio, interval, adjustedP, runs } = tested;
   const limit = 1 + tested.threshold;
   const fewer = Math.min(runs.base, runs.change);
@@ -86,7 +97,11 @@ function decide(tested: Tested & { readonly adjustedP: number }, rule: Rule, req
   const within = interval.low >= 1 / limit && interval.high <= limit;
   if (within && interval.confidence >= 1 - rule.alpha) return { kind: 'same', ...tested };
   const beyond = ratio > limit || ratio < 1 / limit;
-  if (beyond && adjustedP < rule.alpha) return { kind: ratio > 1 ? 'slower' : 'faster', ...tested };
+  if (beyond && adjustedP < rule.alpha) {
+    const sure = 1 + (sessions === null ? UNKNOWN_SESSIONS_CHANGE : 0);
+    if (ratio < sure && ratio > 1 / sure) return doubt('sessions-unknown', null);
+    return { kind: ratio > 1 ? 'slower' : 'faster', ...tested };
+  }
   if (smallestP(runs.base, runs.change) >= requiredP) return doubt('too-few-runs', fewestRuns(requiredP) - fewer);
   return beyond
     ? doubt('not-significant', moreRunsForProof(tested.p, proof))

@@ -4,6 +4,7 @@ import { chmod, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { build, context } from 'esbuild';
 import { buildGuestPrograms } from './guest-programs.mjs';
+import { sourceState } from './source-state.mjs';
 
 /** Debian trixie's nodejs is 20.19; the package's floor is the same. */
 const TARGET = 'node20.19';
@@ -12,7 +13,7 @@ const TARGET = 'node20.19';
 const REQUIRE_SHIM =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
-async function configurations(root) {
+async function configurations(root, source) {
   const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
   const common = {
     absWorkingDir: root,
@@ -34,6 +35,7 @@ async function configurations(root) {
         bench: 'benchmarks/bench/main.ts',
         'mac-check': 'host/dev/mac-check/main.ts',
       },
+      define: { ...common.define, ROSETTA_VM_SOURCE: JSON.stringify(source) },
       outdir: 'dist',
       splitting: true,
       chunkNames: 'chunks/[name]-[hash]',
@@ -61,7 +63,7 @@ async function configurations(root) {
  * compiler is installed where that can be done.
  */
 export async function buildAll(root, { only, install = false } = {}) {
-  const all = await configurations(root);
+  const all = await configurations(root, sourceState(root));
   const chosen = Object.entries(all).filter(([name]) => only === undefined || only.includes(name));
   if (only === undefined) await rm(path.join(root, 'dist'), { recursive: true, force: true });
   await Promise.all(chosen.map(([, options]) => build(options)));
@@ -88,7 +90,10 @@ function installer(root) {
 /** Rebuilds on change until interrupted. */
 export async function watchAll(root) {
   await buildGuestPrograms(root);
-  const contexts = await Promise.all(Object.values(await configurations(root)).map((options) => context(options)));
+  // What is built on a change is no longer what was there at the start, whatever git said then.
+  const source = sourceState(root);
+  const all = await configurations(root, source === null ? null : { ...source, dirty: true });
+  const contexts = await Promise.all(Object.values(all).map((options) => context(options)));
   await Promise.all(contexts.map((one) => one.watch()));
   process.stderr.write('Watching; Ctrl-C ends it.\n');
   await new Promise((resolve) => process.once('SIGINT', resolve));

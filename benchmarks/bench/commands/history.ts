@@ -3,13 +3,14 @@ import { Argument, Command } from 'commander';
 import type { CommandContext } from '../../../host/cli/context.ts';
 import { jsonOption } from '../../../host/cli/options.ts';
 import { historyFile } from '../../runner/bench-folder.ts';
-import { historyOption } from '../options.ts';
+import { acceptOption, historyOption } from '../options.ts';
 
 interface HistoryFlags {
   readonly history?: string;
+  readonly accept: readonly string[];
 }
 
-interface AckFlags extends HistoryFlags {
+interface AckFlags extends Pick<HistoryFlags, 'history'> {
   readonly reason: string;
   readonly suite?: string;
   readonly benchmark?: string;
@@ -21,12 +22,14 @@ The exit status is 7 while a benchmark is slower than before and nobody has said
 why. Examples:
   bench history
   bench history --history bench/history.jsonl --json
+  bench history --accept image
   bench history ack 20261126T120000Z-0a1b2c3d --benchmark gcc-hello --reason "Debian’s gcc 15"`;
 
 export function historyCommand(context: CommandContext): Command {
   const command = new Command('history')
     .description('find where benchmarks changed for good, and since which commit')
     .addOption(historyOption())
+    .addOption(acceptOption('that a series may go across, such as image'))
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLES)
     .action((flags: HistoryFlags) => history(context, flags));
@@ -46,13 +49,16 @@ export function historyCommand(context: CommandContext): Command {
 }
 
 async function history(context: CommandContext, flags: HistoryFlags): Promise<void> {
-  const [{ readHistory }, { historyReport }, { renderHistory }, { OUTCOME_EXIT_STATUS }] = await Promise.all([
-    import('../../history/read.ts'),
-    import('../../history/changes.ts'),
-    import('../../history/text.ts'),
-    import('../../compare/exit-status.ts'),
-  ]);
-  const report = historyReport(await readHistory(flags.history ?? historyFile(context.paths)));
+  const [{ readHistory }, { historyReport }, { renderHistory }, { OUTCOME_EXIT_STATUS }, { acceptedFields }] =
+    await Promise.all([
+      import('../../history/read.ts'),
+      import('../../history/changes.ts'),
+      import('../../history/text.ts'),
+      import('../../compare/exit-status.ts'),
+      import('../accepted-fields.ts'),
+    ]);
+  const accept = acceptedFields(flags.accept);
+  const report = historyReport(await readHistory(flags.history ?? historyFile(context.paths)), { accept });
   context.exitStatus = OUTCOME_EXIT_STATUS[report.outcome];
   if (context.json) return context.printJson([report]);
   context.print(renderHistory(report, context.style));

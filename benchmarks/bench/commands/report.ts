@@ -16,10 +16,15 @@ interface ReportFlags {
 export function reportCommand(context: CommandContext): Command {
   return new Command('report')
     .description('make a report of a session: HTML, Markdown or JSON')
-    .addArgument(new Argument('[session]', 'file of a session (default: the newest of this computer)'))
+    .addArgument(
+      new Argument(
+        '[session]',
+        'file of a session (default: the newest of this computer); with --format readme --out: a folder of them',
+      ),
+    )
     .option('--base <session>', 'session to compare with: a file, an id or a commit')
     .addOption(
-      new Option('--format <format>', 'readme is the table alone')
+      new Option('--format <format>', 'readme is the table alone, with --out put between its lines in that file')
         .choices(['html', 'markdown', 'json', 'readme'])
         .default('html'),
     )
@@ -35,6 +40,7 @@ async function report(context: CommandContext, named: string | undefined, flags:
     import('../make-report.ts'),
     import('../../../host/files.ts'),
   ]);
+  if (flags.format === 'readme' && flags.out !== undefined) return await readme(context, named, flags.out);
   const { paths } = context;
   const session = await readSession(named ?? (await newestSession(sessionsFolder(paths))));
   const history = flags.history ?? historyFile(paths);
@@ -45,4 +51,17 @@ async function report(context: CommandContext, named: string | undefined, flags:
   if (out === undefined) return context.print(text);
   await writeWhole(path.resolve(out), text, 0o644);
   context.hint(`The report is in ${out}`);
+}
+
+/** `folder`: default the project's own sessions. */
+async function readme(context: CommandContext, folder: string | undefined, out: string): Promise<void> {
+  const [{ wholeSessions }, { updateReadme }, { writeWhole }, { readFile }] = await Promise.all([
+    import('../../session-file.ts'),
+    import('../make-report.ts'),
+    import('../../../host/files.ts'),
+    import('node:fs/promises'),
+  ]);
+  const text = await updateReadme(await readFile(out, 'utf8'), await wholeSessions(folder));
+  await writeWhole(path.resolve(out), text, 0o644);
+  context.hint(`The table is in ${out}`);
 }

@@ -47,7 +47,7 @@ async function run(context: CommandContext, flags: RunFlags): Promise<void> {
   const matrix = parseMatrix(flags.matrix);
   const what = await chosen(flags);
   const measured = await measure(context, what, {
-    ...{ ...flags, matrix },
+    ...{ ...flags, matrix, purpose: 'run' },
     runs: flags.runs ?? null,
     file: flags.out ?? null,
   });

@@ -2,10 +2,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { updateReadme } from '../../../benchmarks/bench/make-report.ts';
 import { BENCH_MARKERS, renderReadmeTable } from '../../../benchmarks/report/markdown.ts';
-import { newestSession, parseSession, readSession } from '../../../benchmarks/session-file.ts';
+import { newestSession, parseSession, readSession, wholeSessions } from '../../../benchmarks/session-file.ts';
 import { packageFile } from '../../../host/package-root.ts';
-import { makeSession } from './session-fixtures.ts';
+import { makeSession, OFF, WARM } from './session-fixtures.ts';
 
 describe('the file of a session', () => {
   let folder: string;
@@ -29,8 +30,8 @@ describe('the file of a session', () => {
   });
 
   it('of another version says which one it is', () => {
-    const later = JSON.stringify({ ...makeSession(), schemaVersion: 2 });
-    expect(() => parseSession(later, 'later.json')).toThrow(/version 2; this rosetta-vm reads version 1/);
+    const later = JSON.stringify({ ...makeSession(), schemaVersion: 3 });
+    expect(() => parseSession(later, 'later.json')).toThrow(/version 3; this rosetta-vm reads versions 1 and 2/);
   });
 
   it('is the newest by the date in its name', async () => {
@@ -43,14 +44,34 @@ describe('the file of a session', () => {
 });
 
 describe('the README’s table of benchmarks', () => {
-  it('is that of the newest session', async () => {
+  it('is that of the project’s sessions', async () => {
     const readme = await readFile(packageFile('README.md'), 'utf8');
-    const begin = readme.indexOf(BENCH_MARKERS.begin);
-    const file = await newestSession().catch(() => null);
+    const sessions = await wholeSessions();
     // Both or neither: a session without a table is as stale as a table without a session.
-    expect(begin !== -1).toBe(file !== null);
-    if (file === null) return;
-    const table = readme.slice(begin + BENCH_MARKERS.begin.length, readme.indexOf(BENCH_MARKERS.end)).trim();
-    expect(table).toBe(renderReadmeTable(await readSession(file)));
+    expect(readme.includes(BENCH_MARKERS.begin)).toBe(sessions.length > 0);
+    const stale = 'stale: `node dist/bench.js report --format readme --out README.md`';
+    if (sessions.length > 0) expect(await updateReadme(readme, sessions), stale).toBe(readme);
+  });
+
+  it('has every suite as the newest session has it that measured it, and says how that was', () => {
+    const whole = makeSession({ id: 'whole', date: '2026-11-01T00:00:00Z' });
+    const exec = makeSession(
+      { id: 'exec', date: '2026-11-02T00:00:00Z', benchmarks: ['exec/sh-true'], arms: [OFF, WARM], runs: 6 },
+      { choice: { purpose: 'run', suites: ['exec'], benchmarks: [], runs: 6 } },
+    );
+    const table = renderReadmeTable([whole, exec]);
+    const rows = table.split('\n').filter((line) => /^\| (exec|compile)\//.test(line));
+    expect(rows.filter((row) => row.startsWith('| exec/'))).toHaveLength(2);
+    expect(rows.filter((row) => row.startsWith('| compile/'))).toHaveLength(12);
+    expect(table).toContain('exec: measured on 2026-11-02 with `bench run --tier quick --suite exec --runs 6`');
+    expect(table).toContain('compile: measured on 2026-11-01 in the tier quick, 12 runs an arm, commit');
+  });
+
+  it('has its place between two lines, and nowhere else', async () => {
+    await expect(updateReadme('# A README', [makeSession()])).rejects.toMatchObject({ code: 'E_INVALID' });
+    const text = `before ${BENCH_MARKERS.begin}\nwhat was there\n${BENCH_MARKERS.end} after`;
+    const updated = await updateReadme(text, [makeSession()]);
+    expect(updated).toMatch(/^before <!--[\s\S]*--> after$/);
+    expect(updated).not.toContain('what was there');
   });
 });

@@ -2,6 +2,7 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { readHistory } from '../../../../benchmarks/history/read.ts';
 import { type Session, sessionSchema } from '../../../../benchmarks/session.ts';
 import { tryLock } from '../../../../host/process/lock.ts';
 import { commandLine, parts } from '../../cli/command-line.ts';
@@ -83,6 +84,9 @@ describe('a session', () => {
       fingerprint: { guestKernel: HEALTH.kernel, translators: { box64: 'b'.repeat(64) }, disk: 'nvme, file' },
     });
     expect(session.measurements[0]?.values).toHaveLength(3);
+    expect(session.choice).toEqual({ purpose: 'run', suites: [], benchmarks: ['agent-latency'], runs: 3 });
+    const [, report = ''] = /^Report +(\/.+\.html)$/m.exec(outcome.stderr) ?? [];
+    expect(await readFile(report, 'utf8')).toContain('<!doctype html>');
   });
 
   test('goes to the file that is named, and to stdout as JSON', async () => {
@@ -129,9 +133,24 @@ describe('a session', () => {
     expect(JSON.parse(outcome.stdout)).toEqual([
       {
         ...{ schemaVersion: 1, benchmark: 'channel/agent-latency channel=agent', rounds: 4, runs: 2 },
-        ...{ floor: expect.any(Number), date: expect.any(String) },
+        ...{ floor: expect.any(Number), date: expect.any(String), sessions: null },
       },
     ]);
     expect(await readdir(path.join(home, 'bench/calibration'))).toHaveLength(1);
+    // No report is ever of a calibration, and no history finds changes in one.
+    expect((await bench.run(['report'], { home })).status).toBe(3);
+    const report = JSON.parse((await bench.run(['history', '--json'], { home })).stdout)[0];
+    expect(report).toMatchObject({ series: [], leftOut: { partial: 0 } });
+  });
+
+  test('calibrate measures as many sessions as it is told, each a session of its own in the history', async () => {
+    const home = await machine();
+    const args = ['calibrate', '--benchmark', 'agent-latency', '--runs', '1', '--sessions', '3', '--pause', '0'];
+    const outcome = await run(args, home);
+    expect(outcome.status, outcome.stderr).toBe(0);
+    expect(outcome.stdout).toMatch(/^BENCHMARK +NOISE FLOOR +BETWEEN SESSIONS$/m);
+    const { results } = await readHistory(path.join(home, 'bench/history.jsonl'));
+    expect(results.map(({ purpose }) => purpose)).toEqual(Array(3).fill('calibration'));
+    expect(new Set(results.map(({ session }) => session)).size).toBe(3);
   });
 });

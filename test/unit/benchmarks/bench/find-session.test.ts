@@ -1,11 +1,11 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { findSession, sessionNames } from '../../../../benchmarks/bench/find-session.ts';
+import { findPair, sessionNames } from '../../../../benchmarks/bench/find-session.ts';
 import { appendSession } from '../../../../benchmarks/history/append.ts';
 import { sessionsFolder } from '../../../../benchmarks/runner/bench-folder.ts';
-import type { Session } from '../../../../benchmarks/session.ts';
+import type { Choice, Session } from '../../../../benchmarks/session.ts';
 import { statePaths } from '../../../../host/paths.ts';
 import { temporaryFolder } from '../../machine/temporary.ts';
 import { aSession } from '../runner/samples.ts';
@@ -47,36 +47,76 @@ describe('a session is found', () => {
     return { where: { cwd, paths, history }, keep };
   }
 
+  const idsOf = async (...args: Parameters<typeof findPair>) => (await findPair(...args)).map(({ id }) => id);
+
   test('by its file, and by its id', async () => {
     const { where, keep } = await place();
     await keep({ id: 'one' });
     await writeFile(path.join(where.cwd, 'a.json'), JSON.stringify({ ...aSession({ values: [1] }), id: 'two' }));
-    expect((await findSession('one', where)).id).toBe('one');
-    expect((await findSession('a.json', where)).id).toBe('two');
+    expect(await idsOf('one', 'a.json', where)).toEqual(['one', 'two']);
+    expect(await idsOf('one', 'one', where)).toEqual(['one', 'one']);
   });
 
-  test('by a commit: the newest whole one of a clean tree', async () => {
-    const { where, keep } = await place();
+  async function repository() {
+    const found = await place();
     const git = (...args: string[]) =>
-      execa('git', ['-c', 'user.name=test', '-c', 'user.email=test@example.org', ...args], { cwd: where.cwd });
+      execa('git', ['-c', 'user.name=test', '-c', 'user.email=test@example.org', ...args], { cwd: found.where.cwd });
     await git('init', '--quiet');
-    await git('commit', '--quiet', '--allow-empty', '--message', 'one');
-    const id = (await git('rev-parse', 'HEAD')).stdout;
-    await expect(findSession('HEAD', where)).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+    const commit = async (message: string) => {
+      await git('commit', '--quiet', '--allow-empty', '--message', message);
+      return (await git('rev-parse', 'HEAD')).stdout;
+    };
+    return { ...found, commit };
+  }
+
+  test('by a commit: the newest whole one of a clean tree', async () => {
+    const { where, keep, commit } = await repository();
+    const id = await commit('one');
+    await expect(findPair('HEAD', 'HEAD', where)).rejects.toMatchObject({
+      code: 'E_NOT_FOUND',
+      fix: expect.stringMatching(/git checkout HEAD.*npm run build.*rosetta-vm down.*rosetta-vm up.*bench run/),
+    });
+    await keep({ id: 'other-base', commit: { id: 'a'.repeat(40), dirty: false } });
     await keep({ id: '1-old', date: '2026-11-25T12:00:00.000Z', commit: { id, dirty: false } });
     await keep({ id: '2-new', commit: { id, dirty: false } });
     await keep({ id: '3-dirty', commit: { id, dirty: true } });
     await keep({ id: '4-partial', commit: { id, dirty: false }, state: 'partial' });
-    await keep({ id: '5-other', commit: { id: 'a'.repeat(40), dirty: false } });
-    expect((await findSession('HEAD', where)).id).toBe('2-new');
+    const choice: Choice = { purpose: 'calibration', suites: [], benchmarks: [], runs: 40 };
+    await keep({ id: '5-calibration', commit: { id, dirty: false }, choice });
+    expect(await idsOf('other-base', 'HEAD', where)).toEqual(['other-base', '2-new']);
   });
 
-  test('or it is told that there is none', async () => {
-    const { where } = await place();
-    await expect(findSession('no-such-thing', where)).rejects.toMatchObject({
+  test('and of two commits’ sessions those that have most in common, whatever was measured later', async () => {
+    const { where, keep, commit } = await repository();
+    const before = { id: await commit('one'), dirty: false };
+    const after = { id: await commit('two'), dirty: false };
+    const of = (suite: string) => aSession({ values: [1] }).measurements.map((one) => ({ ...one, suite }));
+    const whole = [...of('exec'), ...of('compile'), ...of('disk')];
+    await keep({ id: 'whole-1', date: '2026-11-01T00:00:00.000Z', commit: before, measurements: whole });
+    await keep({ id: 'exec-1', date: '2026-11-02T00:00:00.000Z', commit: before, measurements: of('exec') });
+    await keep({ id: 'whole-2', date: '2026-11-03T00:00:00.000Z', commit: after, measurements: whole });
+    await keep({ id: 'disk-2', date: '2026-11-04T00:00:00.000Z', commit: after, measurements: of('disk') });
+    expect(await idsOf('HEAD~1', 'HEAD', where)).toEqual(['whole-1', 'whole-2']);
+    // One of another machine has nothing in common, however much it measured.
+    const fingerprint = { ...aSession({ values: [1] }).fingerprint, cpus: 8 };
+    await keep({ id: 'other-2', date: '2026-11-05T00:00:00.000Z', commit: after, measurements: whole, fingerprint });
+    expect(await idsOf('HEAD~1', 'HEAD', where)).toEqual(['whole-1', 'whole-2']);
+    expect(await idsOf('HEAD~1', 'HEAD', where, ['cpus'])).toEqual(['whole-1', 'other-2']);
+  });
+
+  test('or it is told that there is none, and that one cannot be used', async () => {
+    const { where, keep, commit } = await repository();
+    await expect(findPair('no-such-thing', 'HEAD', where)).rejects.toMatchObject({
       code: 'E_NOT_FOUND',
       what: 'There is no session "no-such-thing".',
     });
-    await expect(findSession('--help', where)).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+    await expect(findPair('--help', 'HEAD', where)).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+    const id = await commit('one');
+    await keep({ id: 'one', commit: { id, dirty: false } });
+    const lines = (await readFile(where.history, 'utf8')).split('\n');
+    await writeFile(where.history, lines.filter((line) => !line.includes('"line":"fingerprint"')).join('\n'));
+    await expect(findPair('HEAD', 'HEAD', where)).rejects.toMatchObject({
+      why: expect.stringContaining('1 session in it cannot be used: the line of the machine is lost.'),
+    });
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareArms } from '../../../../benchmarks/compare/arms.ts';
+import { compareArms, ruleOf } from '../../../../benchmarks/compare/arms.ts';
 import { comparable } from '../../../../benchmarks/compare/comparable.ts';
 import { OUTCOME_EXIT_STATUS } from '../../../../benchmarks/compare/exit-status.ts';
 import { type CompareOptions, compareSessions } from '../../../../benchmarks/compare/sessions.ts';
@@ -108,7 +108,10 @@ describe('two sessions', () => {
     expect(compare(other).outcome).toBe('not-comparable');
     const { outcome, accepted } = compare(other, { accept: ['translators'], gate: 'counts' });
     expect(outcome).toBe('ok');
-    expect(accepted).toEqual(['translators: box64 0.4.3-3+dfsg-1 + qemu 1:10.0.13+ds-0+deb13u1, box64 0.5.0']);
+    expect(accepted).toEqual([
+      'translator box64: 0.4.3-3+dfsg-1, 0.5.0',
+      'translator qemu: 1:10.0.13+ds-0+deb13u1, unknown',
+    ]);
   });
 
   it('know a fingerprint by its values, not by the order of its keys', () => {
@@ -164,6 +167,66 @@ describe('two sessions', () => {
     });
   });
 
+  it('count no change that sessions of equal programs have as well', () => {
+    const kindOf = (options: CompareOptions) =>
+      compare(gccSlower, options).rows.find(
+        ({ benchmark, changeArm, metric }) =>
+          benchmark === 'gcc-hello' && changeArm.startsWith('cache=warm') && metric === 'value',
+      )?.verdict.kind;
+    // Levels of σ = 1 % and of σ = 4 %, as 21 sessions show them: 24 rows of time, q = 3.6, so 5 % and 23 % count.
+    expect(kindOf({ sessionNoise: () => ({ deviation: 0.01, freedom: 20 }) })).toBe('slower');
+    expect(kindOf({ sessionNoise: () => ({ deviation: 0.04, freedom: 20 }) })).not.toBe('slower');
+  });
+
+  it('of which nobody knows how far they differ prove no change of less than a tenth', () => {
+    const change = makeSession({ seed: 8, factor: (name) => (name === 'compile/gcc-hello' ? 1.07 : 1), arms: [WARM] });
+    const from = makeSession({ seed: 7, arms: [WARM] });
+    const row = (options?: CompareOptions) =>
+      compare(change, options, from).rows.find(
+        ({ benchmark, metric }) => benchmark === 'gcc-hello' && metric === 'value',
+      );
+    expect(row()?.verdict).toMatchObject({ kind: 'inconclusive', because: 'sessions-unknown' });
+    expect(row({ sessionNoise: () => ({ deviation: 0.005, freedom: 9 }) })?.verdict.kind).toBe('slower');
+  });
+
+  it('accuse no code when native work changed as much', () => {
+    const verdicts = (native: number) => {
+      const change = makeSession({
+        ...{ seed: 8, arms: [WARM, NATIVE] },
+        factor: (name, arm) => (name !== 'compile/gcc-hello' ? 1 : arm === NATIVE ? native : 1.15),
+      });
+      const { rows, outcome } = compare(change, {}, makeSession({ seed: 7, arms: [WARM, NATIVE] }));
+      const gcc = rows.filter(({ benchmark, metric }) => benchmark === 'gcc-hello' && metric === 'value');
+      return [...gcc.map(({ verdict }) => ('because' in verdict ? verdict.because : verdict.kind)), outcome];
+    };
+    expect(verdicts(1.15)).toEqual(['machine-moved', 'machine-moved', 'inconclusive']);
+    expect(verdicts(1.05)).toEqual(['slower', 'sessions-unknown', 'regression']);
+    expect(verdicts(0.87)).toEqual(['slower', 'faster', 'regression']);
+  });
+
+  it('are compared with the translator of each arm, whatever others ran beside', () => {
+    const translators = { box64: fingerprint.translators.box64 ?? '' };
+    const alone = makeSession({ seed: 9, arms: [OFF, WARM, NATIVE] }, { fingerprint: { ...fingerprint, translators } });
+    const from = makeSession({ seed: 7, arms: [OFF, WARM, NATIVE] });
+    expect(compare(alone, {}, from).obstacles).toEqual([]);
+    expect(compare(alone, {}, from).rows.map(({ verdict }) => verdict.kind)).not.toContain('not-comparable');
+    const newer = makeSession(
+      { seed: 9 },
+      { fingerprint: { ...fingerprint, translators: { ...fingerprint.translators, box64: '1' } } },
+    );
+    const apart = compare(newer).rows.filter(({ verdict }) => verdict.kind === 'not-comparable');
+    expect([...new Set(apart.map(({ changeArm }) => changeArm))]).toEqual([
+      'cache=off,translator=box64',
+      'cache=warm,translator=box64',
+    ]);
+  });
+
+  it('compare a field that the older one’s format did not know with nothing', () => {
+    const newer = (hostKernel: string) => makeSession({ seed: 9 }, { fingerprint: { ...fingerprint, hostKernel } });
+    expect(compare(newer('6.1.0')).obstacles).toEqual([]);
+    expect(compare(newer('6.1.0'), {}, newer('6.12.0')).obstacles).toEqual(['kernel of the host: 6.12.0, 6.1.0']);
+  });
+
   it('need a greater change where the machine is noisy', () => {
     expect(compare(gccSlower, { noiseFloor: () => 0.1 }).outcomes.time).not.toBe('regression');
   });
@@ -200,6 +263,21 @@ describe('the arms of one session', () => {
     expect(gcc?.verdict).toMatchObject({ kind: 'faster', ratio: expect.closeTo(3.97 / 11.1, 1) });
     expect(means[0]).toMatchObject({ benchmarks: 6 });
     expect(means[0]?.ratio).toBeLessThan(0.6);
+  });
+
+  it('are held to the floor of the noisier of the two', () => {
+    const noisy = (arm: string) => (key: string) => (key.includes(arm) ? 0.3 : 0.01);
+    for (const arm of ['cache=off', 'cache=warm']) {
+      const floors = compareArms(comparable(base), { noiseFloor: noisy(arm) }).rows.map(({ noiseFloor }) => noiseFloor);
+      expect(floors.slice(0, 1)).toEqual([0.3]);
+    }
+  });
+
+  it('are looked at once when they were measured in one round, and else as often as there were rounds', () => {
+    expect(ruleOf(base).rounds).toBe(1);
+    const [first, ...others] = base.measurements;
+    const again = { ...(first as (typeof others)[number]), rounds: [1, 1, 2] };
+    expect(ruleOf({ measurements: [again, ...others] }).rounds).toBe(4);
   });
 
   it('have no base in a session with one arm only', () => {

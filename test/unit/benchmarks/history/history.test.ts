@@ -7,13 +7,20 @@ import { build } from 'esbuild';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { comparable } from '../../../../benchmarks/compare/comparable.ts';
+import { fingerprintDigest } from '../../../../benchmarks/compare/fingerprint.ts';
 import { compareSessions, type SessionComparison } from '../../../../benchmarks/compare/sessions.ts';
 import { appendAck, appendSession } from '../../../../benchmarks/history/append.ts';
 import { commitRange, historyReport } from '../../../../benchmarks/history/changes.ts';
 import { MAX_LINE_BYTES } from '../../../../benchmarks/history/format.ts';
-import { parseHistory, readHistory, sessionOfCommit, sessionsOf } from '../../../../benchmarks/history/read.ts';
+import {
+  parseHistory,
+  readHistory,
+  sessionsOf,
+  sessionsOfCommit,
+  withoutMachine,
+} from '../../../../benchmarks/history/read.ts';
 import { renderHistory } from '../../../../benchmarks/history/text.ts';
-import type { Session } from '../../../../benchmarks/session.ts';
+import type { Choice, Session } from '../../../../benchmarks/session.ts';
 import { packageFile } from '../../../../host/package-root.ts';
 import { commitOf, makeHistory, makeSession, NATIVE, OFF, WARM } from '../session-fixtures.ts';
 
@@ -63,6 +70,27 @@ describe('writing a history', () => {
     await appendSession(file, small('one'));
     expect(await appendSession(file, small('one'))).toBe(0);
     expect(await lines()).toHaveLength(3);
+  });
+
+  it('tells a session that was cut off from a whole one, and writes what is missing of it', async () => {
+    await appendSession(file, small('one'));
+    const session = makeSession({ id: 'two' });
+    await appendSession(file, session);
+    const whole = await readHistory(file);
+    const cut = (await lines()).slice(0, 3 + 4);
+    await writeFile(file, `${cut.join('\n')}\n`);
+    const history = await readHistory(file);
+    expect(history.results.filter((line) => line.session === 'two').map((line) => line.reason)).toEqual(
+      Array(4).fill('The history has 4 of its 24 results.'),
+    );
+    expect(sessionsOf(history).map(({ id, state }) => [id, state])).toEqual([
+      ['one', 'complete'],
+      ['two', 'partial'],
+    ]);
+    expect(historyReport(history).leftOut.partial).toBe(4);
+    expect(await appendSession(file, session)).toBe(20);
+    expect(await readHistory(file)).toEqual(whole);
+    expect(await appendSession(file, session)).toBe(0);
   });
 
   it('keeps whole lines when several write at the same time', async () => {
@@ -148,14 +176,14 @@ describe('reading a history', () => {
     const verdicts = ({ rows }: SessionComparison) =>
       rows.map((row) => `${row.benchmark} ${row.changeArm} ${row.metric} ${row.verdict.kind}`).sort();
     expect(verdicts(compareSessions(first, second))).toEqual(verdicts(direct));
-    expect(sessionOfCommit(history, 'b'.repeat(40))?.id).toBe('change');
-    expect(sessionOfCommit(history, 'c'.repeat(40))).toBeUndefined();
+    expect(sessionsOfCommit(history, 'b'.repeat(40)).map(({ id }) => id)).toEqual(['change']);
+    expect(sessionsOfCommit(history, 'c'.repeat(40))).toEqual([]);
   });
 
   it('does not take a partial session, or one with changes, for that of its commit', async () => {
     await appendSession(file, small('partial', { commit: commitOf('b'), state: 'partial' }));
     await appendSession(file, small('dirty', { commit: commitOf('b', true) }));
-    expect(sessionOfCommit(await readHistory(file), 'b'.repeat(40))).toBeUndefined();
+    expect(sessionsOfCommit(await readHistory(file), 'b'.repeat(40))).toEqual([]);
   });
 
   it('means the same in any order of the lines, with any of them twice', async () => {
@@ -186,7 +214,7 @@ describe('reading a history', () => {
   });
 
   it.each([
-    ['a later format', '{"format":2,"line":"result","new":true}', /format 2, of a later rosetta-vm/],
+    ['a later format', '{"format":3,"line":"result","new":true}', /format 3, of a later rosetta-vm/],
     ['a marker of a merge conflict', '<<<<<<< HEAD', /merge=union/],
     ['a foreign line', '{"benchmark":"x"}', /no line of a history/],
     [
@@ -207,6 +235,43 @@ describe('reading a history', () => {
     const { results, skipped } = await readHistory(file);
     expect(results).toHaveLength(4);
     expect(skipped).toEqual([{ line: 4, why: expect.stringMatching(why) }]);
+  });
+
+  it('reads both formats: the project’s own lines are of the first', async () => {
+    const committed = await readHistory(packageFile('benchmarks/results/history.jsonl'));
+    expect(committed).toMatchObject({ skippedCount: 0 });
+    expect(new Set(committed.results.map(({ format }) => format))).toContain(1);
+    expect(sessionsOf(committed).every(({ state, purpose }) => state === 'complete' && purpose === 'run')).toBe(true);
+    expect(withoutMachine(committed)).toEqual([]);
+    const text = await readFile(packageFile('benchmarks/results/history.jsonl'), 'utf8');
+    await writeFile(file, text);
+    await appendSession(file, small('later', { date: '2099-01-01T00:00:00Z' }));
+    const both = await readHistory(file);
+    expect(sessionsOf(both).map(({ id }) => id)).toEqual([...sessionsOf(committed).map(({ id }) => id), 'later']);
+    expect(both.skippedCount).toBe(0);
+  });
+
+  it('lets a later version add a key to a line, and a field to a fingerprint', async () => {
+    const session = small('one');
+    const fingerprint = { ...session.fingerprint, thermalState: 'nominal' };
+    await appendSession(file, { ...session, fingerprint });
+    const text = (await lines()).map((line) => JSON.stringify({ ...JSON.parse(line), later: 1 })).join('\n');
+    const history = await parseHistory(text);
+    expect(history).toMatchObject({ skippedCount: 0 });
+    expect(sessionsOf(history)[0]?.fingerprint).toMatchObject({ thermalState: 'nominal' });
+    // What is not known of a fingerprint changes none of the digests that there are.
+    const digest = fingerprintDigest(session.fingerprint);
+    expect(fingerprintDigest(Object.assign({ hostKernel: undefined }, session.fingerprint))).toBe(digest);
+    expect(fingerprintDigest({ ...session.fingerprint, hostKernel: '6.1' })).not.toBe(digest);
+  });
+
+  it('tells of sessions whose machine is not known, with which nothing can be compared', async () => {
+    await appendSession(file, small('one'));
+    const rest = (await lines()).slice(1);
+    const history = await parseHistory(rest.join('\n'));
+    expect(sessionsOf(history)).toEqual([]);
+    expect(withoutMachine(history)).toEqual(['one']);
+    expect(renderHistory(historyReport(history))).toContain('Of 1 session the line of the machine is lost');
   });
 
   it('does not believe a fingerprint under another one’s digest', async () => {
@@ -284,7 +349,7 @@ describe('changes in a history', () => {
       return index % 2 === 0 ? one : { ...one, fingerprint: { ...one.fingerprint, cpus: 4 } };
     });
     const { series, leftOut } = historyReport(await write(mixed), { now });
-    expect(leftOut).toEqual({ partial: 2, failed: 2, future: 4 });
+    expect(leftOut).toEqual({ partial: 2, failed: 2, future: 4, dirty: 0, machineLost: 0 });
     expect(series.map(({ points, changes }) => [points.length, changes.length])).toEqual([
       [6, 0],
       [6, 0],
@@ -296,13 +361,56 @@ describe('changes in a history', () => {
     expect(historyReport(await parseHistory(''), { now }).outcome).toBe('broken');
   });
 
+  it('are looked for in the values, whatever a line says of their median', async () => {
+    await write(stepped);
+    const lied = (await readFile(file, 'utf8')).replaceAll(/"median":[0-9.]+/g, '"median":1');
+    expect(historyReport(await parseHistory(lied), { now }).outcome).toBe('regression');
+  });
+
+  it('are not looked for in what nobody can check out again, nor in calibrations', async () => {
+    const mixed = stepped.map((one, index): Session => {
+      if (index < 4) return { ...one, commit: commitOf('d', true) };
+      const choice: Choice = { purpose: 'calibration', suites: [], benchmarks: [], runs: 40 };
+      return index < 6 ? { ...one, choice } : one;
+    });
+    const { series, leftOut } = historyReport(await write(mixed), { now });
+    expect(leftOut).toMatchObject({ dirty: 4 });
+    expect(series.map(({ points }) => points.length)).toEqual([14]);
+  });
+
+  it('that came with a new image are found when series may go across it', async () => {
+    const image = (index: number) => (index >= 12 ? 'f'.repeat(16) : 'a'.repeat(16));
+    const rebuilt = stepped.map((one, index) => ({ ...one, fingerprint: { ...one.fingerprint, image: image(index) } }));
+    const history = await write(rebuilt);
+    expect(historyReport(history, { now }).outcome).toBe('ok');
+    const report = historyReport(history, { now, accept: ['image'] });
+    expect(report.outcome).toBe('regression');
+    expect(renderHistory(report)).toContain('Series go on where these changed: image.');
+  });
+
+  it('are found across sessions that had other translators beside the arm’s own', async () => {
+    const mixed = stepped.map((one, index) => ({
+      ...one,
+      fingerprint: {
+        ...one.fingerprint,
+        translators: index % 2 === 0 ? one.fingerprint.translators : { box64: one.fingerprint.translators.box64 ?? '' },
+      },
+    }));
+    expect(historyReport(await write(mixed), { now }).outcome).toBe('regression');
+  });
+
   it('name no commits where there are none', () => {
     const point = { session: 's', date: '', version: '', median: 1, mad: 0, runs: 5 };
     const at = (commit: Session['commit'], session = 's') => ({ ...point, session, commit });
     expect(commitRange({ lastBefore: at(null, 'a'), firstAfter: at(commitOf('b'), 'b') })).toMatch(/sessions a and b/);
     expect(commitRange({ lastBefore: at(commitOf('b')), firstAfter: at(commitOf('b')) })).toMatch(/not in the commits/);
-    expect(commitRange({ lastBefore: at(commitOf('a')), firstAfter: at(commitOf('b', true)) })).toBe(
-      'aaaaaaaaaa..bbbbbbbbbb, or changes that were not committed',
-    );
+    for (const [from, to] of [
+      [commitOf('a'), commitOf('b', true)] as const,
+      [commitOf('a', true), commitOf('b')] as const,
+    ]) {
+      expect(commitRange({ lastBefore: at(from), firstAfter: at(to) })).toBe(
+        'aaaaaaaaaa..bbbbbbbbbb, or changes that were not committed',
+      );
+    }
   });
 });

@@ -153,6 +153,14 @@ describe('a session', () => {
     expect(Math.max(...rounds)).toBe(2);
   });
 
+  test('a benchmark with a single arm is measured as often as a comparison with a later session needs', async () => {
+    const { session } = await run((_arm, count) => seconds(1 + (count % 3) / 1000), { runs: null, arms: [OFF] });
+    // Two rows: six against six could tell; five could not.
+    expect(session.measurements.map(({ values }) => values.length)).toEqual([10, 10]);
+    const once = await run(() => seconds(1), { runs: 5, arms: [OFF] });
+    expect(once.session.measurements.map(({ values }) => values.length)).toEqual([5, 5]);
+  });
+
   test('arms that nobody can tell apart are measured in four rounds and no more', async () => {
     // A spread of 60 %, without a difference between the arms.
     const wild: Behaviour = (_arm, count) => seconds(1 + 0.6 * ((count * 7) % 5));

@@ -1,0 +1,21 @@
+/** Whether a session has enough of each benchmark for a later one to be compared with it. */
+import { ONE_LOOK, type Rule } from '../statistics/comparison.ts';
+import { fewestRuns } from '../statistics/mann-whitney.ts';
+import { benchmarkName, type ComparableSession } from './comparable.ts';
+
+/**
+ * The runs that each side of a comparison of so many rows needs for the least p that it could give to count: `bench compare`
+ * looks once, and adjusts for every arm of every benchmark.
+ */
+export const runsToCompare = (rows: number, { alpha, minimumRuns }: Rule = ONE_LOOK): number =>
+  Math.max(minimumRuns, fewestRuns(alpha / Math.max(1, rows)));
+
+/**
+ * Benchmarks with an arm that has fewer, as `suite/benchmark`. Also of those that have a single arm, where no difference
+ * between arms asks for another round. An arm that broke stays as it is.
+ */
+export function tooFewToCompare({ measurements }: Pick<ComparableSession, 'measurements'>): string[] {
+  const measured = measurements.filter(({ failed }) => failed === 0);
+  const needed = runsToCompare(measured.length);
+  return [...new Set(measured.filter(({ values }) => values.length < needed).map(benchmarkName))];
+}

@@ -1,0 +1,1 @@
+export function sourceState(root: string): { readonly id: string; readonly dirty: boolean } | null;

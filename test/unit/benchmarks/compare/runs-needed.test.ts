@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { comparable } from '../../../../benchmarks/compare/comparable.ts';
+import { runsToCompare, tooFewToCompare } from '../../../../benchmarks/compare/runs-needed.ts';
+import { compareSessions } from '../../../../benchmarks/compare/sessions.ts';
+import { choose, loadSuites } from '../../../../benchmarks/suites/load.ts';
+import { makeSession, NATIVE, WARM } from '../session-fixtures.ts';
+
+const one = (runs: number) => makeSession({ seed: runs, runs, noise: 0.002, arms: [WARM] });
+
+describe('the runs that a later comparison needs', () => {
+  it('are more the more rows are compared', () => {
+    expect([1, 4, 5, 10, 30, 64].map((rows) => runsToCompare(rows))).toEqual([5, 6, 7, 7, 8, 8]);
+  });
+
+  it('are asked for of a benchmark with a single arm as well, and not of one that broke', () => {
+    expect(tooFewToCompare(comparable(one(5)))).toHaveLength(6);
+    expect(tooFewToCompare(comparable(one(7)))).toEqual([]);
+    const rejected = [{ suite: 'exec', benchmark: 'sh-true', arm: WARM, reason: 'exit status 1' }];
+    expect(tooFewToCompare(comparable({ ...one(5), rejected }))).not.toContain('exec/sh-true');
+    expect(tooFewToCompare(comparable(makeSession({ runs: 0, arms: [NATIVE] })))).toHaveLength(6);
+  });
+
+  it('let two sessions of as many compare as ok', () => {
+    const runs = runsToCompare(6);
+    const [base, change] = [0, 100].map((seed) => comparable(makeSession({ seed, runs, noise: 0.002, arms: [WARM] })));
+    if (base === undefined || change === undefined) throw new Error('There are two.');
+    expect(compareSessions(base, change).outcome).toBe('ok');
+  });
+
+  it('are those of one round for what takes long', async () => {
+    const quick = choose(await loadSuites(), { tier: 'quick', suites: ['boot', 'disk'], benchmarks: [] });
+    for (const { benchmark } of quick) expect(benchmark.runs).toBeGreaterThanOrEqual(runsToCompare(30));
+  });
+});
