@@ -75,12 +75,14 @@ class CommandRunner implements BenchmarkRunner {
     await modes.set(translator, cache !== 'off');
     if (cache === 'cold') await modes.emptyCache(signal);
     // A cold sample, of whichever benchmark, may have emptied the cache that this one wants full.
+    const filling: Sample[] = [];
     while (cache === 'warm' && !modes.isFilled(translator, work)) {
-      await this.#take(arm);
+      filling.push(await this.#take(arm));
       modes.ran(translator, work);
     }
     const sample = await this.#take(arm);
     if (cache !== 'off') modes.ran(translator, work);
+    if (filling.some(({ product }) => product !== sample.product)) throw unlikeFilling();
     return sample;
   }
 
@@ -119,4 +121,11 @@ const unexpected = (what: string): RosettaVmError =>
     what: 'The command did not do what the suite expects.',
     why: `The digest of ${what} is another one.`,
     fix: 'Run the command by hand with `rosetta-vm exec --root`; if a translator is wrong, report it.',
+  });
+
+const unlikeFilling = (): RosettaVmError =>
+  new RosettaVmError('E_VERIFY', {
+    what: 'The run made something else than those that filled the cache for it.',
+    why: 'The digests differ, although nothing but the cache does.',
+    fix: 'A translator or its cache is wrong: report it with the translator’s version.',
   });

@@ -28,6 +28,8 @@ class Guest {
   cache = false;
   readonly starts = new Map<string, number>();
   readonly argvs: (readonly string[])[] = [];
+  /** What a start makes that writes to the cache. */
+  writing = 'ab'.repeat(32);
 
   readonly agent = {
     health: async () => ({ translator: { wanted: 'box64', active: BOX64 } }),
@@ -57,7 +59,9 @@ class Guest {
   #answer(argv: readonly string[]): string {
     const command = argv.at(-1) ?? '';
     if (!argv.some((word) => word.includes('hyperfine'))) return '';
-    return `# span\n1 2\n# product\n${'ab'.repeat(32)}  -\n# hyperfine\n${JSON.stringify({ results: [timed(this.#seconds(command))] })}\n`;
+    const seconds = this.#seconds(command);
+    const product = seconds === 4 ? this.writing : 'ab'.repeat(32);
+    return `# span\n1 2\n# product\n${product}  -\n# hyperfine\n${JSON.stringify({ results: [timed(seconds)] })}\n`;
   }
 
   #seconds(command: string): number {
@@ -95,6 +99,13 @@ describe('a warm sample', () => {
       }
     }
     expect(values).toEqual(Array.from({ length: 8 }, () => 1));
+  });
+
+  test('that makes something else than the runs which filled the cache does not count', async () => {
+    const guest = new Guest();
+    const [one] = (await runners(guest)) as [BenchmarkRunner];
+    guest.writing = 'ef'.repeat(32);
+    await expect(one.sample(WARM)).rejects.toMatchObject({ code: 'E_VERIFY' });
   });
 
   test('fills the cache once as long as nothing empties it', async () => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { EXTENTS } from '../../../../benchmarks/runner/budget.ts';
 import { choose, keyOf, loadSuites } from '../../../../benchmarks/suites/load.ts';
 import { parseSuite } from '../../../../benchmarks/suites/schema.ts';
 
@@ -75,6 +76,15 @@ describe('the package’s own suites', () => {
     expect(names('standard')).toEqual(expect.arrayContaining(names('quick')));
     expect(names('full')).toEqual(expect.arrayContaining(names('standard')));
     expect(names('full').length).toBeGreaterThan(names('quick').length);
+  });
+
+  test('of the quick tier’s three minutes, fio takes no more than half, its untimed run too', async () => {
+    const chosen = choose(await loadSuites(), { tier: 'quick', suites: ['disk'], benchmarks: [] });
+    const seconds = chosen.map(({ benchmark }) => {
+      if (benchmark.kind !== 'fio') throw new Error('The suite has something else.');
+      return Number(benchmark.options.runtime) * ((benchmark.runs ?? EXTENTS.quick.runs) + 1);
+    });
+    expect(seconds.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual((EXTENTS.quick.budgetMs ?? 0) / 2_000);
   });
 
   test('one that is named is taken whatever its tier', async () => {
