@@ -24,6 +24,6 @@ const measured = (machine: string): RosettaVmError =>
   new RosettaVmError('E_LOCKED', {
     what: `Another process measures in the machine ${machine}.`,
     why: 'Two at once would measure each other, and each switches the machine’s cache off and on.',
-    fix: 'Wait for it to end; `bench` can measure in another machine (--machine NAME).',
+    fix: 'Wait for it to end; `bench` can measure another machine (--machine NAME) or other suites (--suite NAME) meanwhile.',
     facts: { machine },
   });
