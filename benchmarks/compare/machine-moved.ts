@@ -2,22 +2,22 @@
 import type { Evidence } from '../statistics/comparison.ts';
 import type { ComparedRow } from './row.ts';
 
-/** The native row must have moved by more than chance has it; of its own test, not adjusted, as it accuses nobody. */
-const NATIVE_ALPHA = 0.05;
+/** What a change is explained by must have moved by more than chance; of its own test, not adjusted, as it accuses nobody. */
+const WITNESS_ALPHA = 0.05;
 
 /**
  * Between two sessions a change is not believed when native work of the same benchmark changed in the same direction and
- * what is left beside that is within the threshold: then it is inconclusive. So is the native row, where it is the reason.
+ * what is left beside that is within the threshold: then it is inconclusive. The same holds for native work, by the others.
  */
 export function heldBackWithTheMachine(rows: readonly ComparedRow[]): ComparedRow[] {
-  const accused = new Set<ComparedRow>();
+  const explained = new Set<ComparedRow>();
   for (const row of rows) {
     const native = nativeRowOf(row, rows);
-    if (native === undefined || !sharedWith(row, native)) continue;
-    accused.add(row);
-    accused.add(native);
+    if (native === undefined) continue;
+    if (isExplainedBy(row, native)) explained.add(row);
+    if (isExplainedBy(native, row)) explained.add(native);
   }
-  return rows.map((row) => (accused.has(row) ? heldBack(row) : row));
+  return rows.map((row) => (explained.has(row) ? heldBack(row) : row));
 }
 
 /** The native row of the same benchmark; undefined for that row itself, for counts, and where there is none. */
@@ -35,13 +35,12 @@ export const isHeldBack = ({ verdict }: ComparedRow): boolean =>
 
 const isNative = ({ changeArm }: ComparedRow): boolean => /^native(,|$)/.test(changeArm);
 
-function sharedWith({ verdict }: ComparedRow, native: ComparedRow): boolean {
+function isExplainedBy({ verdict }: ComparedRow, witness: ComparedRow): boolean {
   if (verdict.kind !== 'slower' && verdict.kind !== 'faster') return false;
-  const theirs = testedOf(native);
-  if (theirs === null || theirs.p >= NATIVE_ALPHA || verdict.ratio === null) return false;
+  const theirs = testedOf(witness);
+  if (theirs === null || theirs.p >= WITNESS_ALPHA || verdict.ratio === null) return false;
   const [mine, its] = [Math.log(verdict.ratio), Math.log(theirs.ratio)];
-  if (Math.sign(mine) !== Math.sign(its)) return false;
-  return Math.abs(mine) - Math.abs(its) <= Math.log1p(verdict.threshold);
+  return Math.sign(mine) === Math.sign(its) && Math.abs(mine) - Math.abs(its) <= Math.log1p(verdict.threshold);
 }
 
 function testedOf({ verdict }: ComparedRow): { readonly ratio: number; readonly p: number } | null {

@@ -1,7 +1,6 @@
 /** Each verdict explained to somebody who has not read docs/STATISTICS.md. */
 import { count } from '../../host/cli/format.ts';
 import { DEFAULT_RULE, type Evidence, type Rule, type Verdict } from '../statistics/comparison.ts';
-import { UNKNOWN_SESSIONS_CHANGE } from '../statistics/session-noise.ts';
 import type { Outcome } from '../statistics/verdict.ts';
 import { formatChange, formatInterval, formatP } from './format.ts';
 import { nativeRowOf } from './machine-moved.ts';
@@ -33,7 +32,7 @@ export function explainAmong(row: ComparedRow, rows: readonly ComparedRow[]): st
   const { verdict } = row;
   const blamed = verdict.kind === 'inconclusive' && verdict.because === 'machine-moved';
   if (!blamed || native === undefined || !('ratio' in native.verdict)) return explainVerdict(row);
-  return `${explainVerdict(row)} (It changed by ${formatChange(native.verdict.ratio)}.)`;
+  return `${explainVerdict(row)} (Native work changed by ${formatChange(native.verdict.ratio)}.)`;
 }
 
 const subject = ({ smallerIsBetter, unit }: ComparedRow): string =>
@@ -86,9 +85,9 @@ function explainDoubt(row: ComparedRow, verdict: Extract<Verdict, { kind: 'incon
     case 'interval-too-wide':
       return `No change is proved, and one that counts is not ruled out: it lies between ${between(verdict)}, and ±${percent(verdict.threshold)} count here${floorCause(row)}. ${more}`;
     case 'sessions-unknown':
-      return `The sides differ by ${formatChange(verdict.ratio)}, which is not chance between runs; but they are two sessions, and how far those differ with equal programs on this machine is not known. Only more than ${percent(UNKNOWN_SESSIONS_CHANGE)} counts then. \`bench calibrate --sessions 5\` finds out.`;
+      return `The sides differ by ${formatChange(verdict.ratio)}, which is not chance between runs; but these are two sessions, and how far sessions of equal programs differ on this machine is not known well enough: only more than ${percent(verdict.provable)} is proved then. \`bench calibrate --sessions 5\` finds out.`;
     case 'machine-moved':
-      return `The sides differ by ${formatChange(verdict.ratio)}, and so does native work of the same benchmark, which needs no translator: look at the machine before the code.`;
+      return `The sides differ by ${formatChange(verdict.ratio)}, and so does the same work with and without a translator: look at the machine before the code.`;
     case 'count-varies':
       return 'The count differs between samples of one side, so it cannot be held exactly. More runs do not help.';
   }

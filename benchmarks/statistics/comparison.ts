@@ -1,6 +1,6 @@
 /** What is compared, by which rule, and what can come out. Plain data, fit for JSON. */
 import type { Interval } from './hodges-lehmann.ts';
-import { leastSessionChange, type SessionNoise } from './session-noise.ts';
+import { provableSessionChange, type SessionNoise, sessionThreshold } from './session-noise.ts';
 
 /** The good samples of one arm, and how many failed or gave a wrong result. */
 export interface Arm {
@@ -64,8 +64,17 @@ export function threshold(
   tests: number,
 ): number {
   if (metric.exact) return 0;
-  const between = sessions === undefined || sessions === null ? 0 : leastSessionChange(sessions, alpha, tests);
+  const between = sessions === undefined || sessions === null ? 0 : sessionThreshold(sessions, alpha, tests);
   return Math.max(minimumChange, NOISE_FLOORS * (noiseFloor ?? 0), between);
+}
+
+/** The change that can be proved in it, as a share: more than counts, where it is not well known how far two sessions differ. */
+export function provable(comparison: Comparison, rule: Rule, tests: number): number {
+  const { metric, sessions } = comparison;
+  const counts = threshold(comparison, rule, tests);
+  return metric.exact || sessions === undefined
+    ? counts
+    : Math.max(counts, provableSessionChange(sessions, rule.alpha, tests));
 }
 
 /** The numbers behind a verdict. */
@@ -82,6 +91,8 @@ export interface Evidence {
   readonly adjustedP: number | null;
   /** The change that counts here: see `threshold`. */
   readonly threshold: number;
+  /** The change that can be proved here: see `provable`. */
+  readonly provable: number;
   readonly runs: { readonly base: number; readonly change: number };
 }
 
@@ -92,7 +103,7 @@ export type Doubt =
   | 'not-significant'
   /** The change is small, but the interval does not rule out one that counts. */
   | 'interval-too-wide'
-  /** The change is sure, but how far two sessions of equal programs differ on this machine is not known. */
+  /** The change is no chance between runs, but how far two sessions of equal programs differ here is not known well enough. */
   | 'sessions-unknown'
   /** Work that needs no translator changed as much in the same direction: it is the machine. */
   | 'machine-moved'

@@ -1,6 +1,6 @@
 /** What the values of one comparison say by themselves, before the rest of the suite is looked at. */
 import type { Arm, Comparison, Defect, Evidence, Rule, Verdict } from './comparison.ts';
-import { threshold } from './comparison.ts';
+import { provable, threshold } from './comparison.ts';
 import { hodgesLehmannRatio } from './hodges-lehmann.ts';
 import { mannWhitney } from './mann-whitney.ts';
 
@@ -52,6 +52,7 @@ function testValues(comparison: Comparison, rule: Rule, tests: number): Tested {
     p: mannWhitney(from.values, to.values).p,
     adjustedP: null,
     threshold: threshold(comparison, rule, tests),
+    provable: provable(comparison, rule, tests),
     runs: runs(comparison),
   };
 }
@@ -66,6 +67,7 @@ function compareCounts(comparison: Comparison): Verdict {
     p: null,
     adjustedP: null,
     threshold: 0,
+    provable: 0,
     runs: runs(comparison),
   };
   if (from?.length !== 1 || to?.length !== 1) {

@@ -14,10 +14,10 @@ export interface SessionNoise {
 export const MINIMUM_FREEDOM = 2;
 
 /**
- * A change between two sessions that is proved where nobody knows how far sessions differ: with levels of σ = 2 % equal
- * programs differ by more in one of 1300 comparisons, 2·(1 − Φ(ln 1.1/(0.02·√2))). The number is the project's own choice.
+ * What sessions are taken to differ by as long as nobody knows: a machine that does nothing else hardly differs by more. The
+ * number is the project's own choice; docs/STATISTICS.md says what it costs.
  */
-export const UNKNOWN_SESSIONS_CHANGE = 0.1;
+export const ASSUMED_DEVIATION = 0.02;
 
 /**
  * Pooled over groups of sessions of the same program, each with its own mean: s² = Σ Σ (ln xᵢⱼ − mean)² / Σ (nⱼ − 1), the
@@ -36,12 +36,23 @@ export function sessionNoise(groups: readonly (readonly number[])[]): SessionNoi
 }
 
 /**
- * The least change between two new sessions that is not the sessions' own, as a share: a prediction interval for the
- * difference of two values (G. J. Hahn and W. Q. Meeker, "Statistical Intervals", 1991), exp(q·√2·s) − 1. q is the greater of
- * Student's quantile at alpha, as s is known from few sessions, and the normal one at alpha / tests, as each of so many rows
- * may move by itself. Rows that move together, as they do with the machine, ask once.
+ * What two sessions of equal programs differ by at most, as a share, as far as their noise is known: exp(z·√2·s) − 1, with z
+ * the normal quantile at alpha / tests, as each of so many rows may move by itself (Bonferroni).
  */
-export function leastSessionChange({ deviation, freedom }: SessionNoise, alpha: number, tests: number): number {
-  const quantile = Math.max(studentQuantile(alpha, freedom), -normalQuantile(alpha / (2 * tests)));
-  return Math.expm1(quantile * Math.SQRT2 * deviation);
+export const sessionThreshold = ({ deviation }: SessionNoise, alpha: number, tests: number): number =>
+  Math.expm1(quantileOf(alpha, tests) * Math.SQRT2 * deviation);
+
+/**
+ * The least change between two new sessions that is proved. As long as nobody knows, it is that of {@link ASSUMED_DEVIATION}.
+ * From few sessions s is known badly, so that the prediction interval for the difference of two values has Student's quantile
+ * in place of the normal one (G. J. Hahn and W. Q. Meeker, "Statistical Intervals", 1991); but they ask for no more than is
+ * asked without them. Either may be wrong, so each has half of alpha.
+ */
+export function provableSessionChange(noise: SessionNoise | null, alpha: number, tests: number): number {
+  const assumed = quantileOf(alpha / 2, tests) * ASSUMED_DEVIATION;
+  const known =
+    noise === null ? Number.POSITIVE_INFINITY : studentQuantile(alpha / 2 / tests, noise.freedom) * noise.deviation;
+  return Math.expm1(Math.SQRT2 * Math.min(known, assumed));
 }
+
+const quantileOf = (alpha: number, tests: number): number => -normalQuantile(alpha / (2 * tests));

@@ -5,7 +5,6 @@ import { holm } from './holm.ts';
 import { fewestRuns, smallestP } from './mann-whitney.ts';
 import { type Measured, measure, type Tested } from './measure.ts';
 import { type LevelOfProof, moreRunsForProof, moreRunsForWidth } from './more-runs.ts';
-import { UNKNOWN_SESSIONS_CHANGE } from './session-noise.ts';
 
 /** The verdict on a benchmark that is alone in its suite. */
 export function verdict(comparison: Comparison, rule: Rule = DEFAULT_RULE): Verdict {
@@ -28,7 +27,7 @@ export interface SuiteVerdict {
  * looked at so often) and then adjusted for the number of benchmarks that were tested (Holm), so that equal arms raise any
  * alarm at all in no more than `alpha` of the suites, however the rounds were stopped; the proof is in docs/STATISTICS.md.
  * Faster or slower: adjusted p < alpha, the ratio beyond the threshold in either direction (r and 1/r count alike), and
- * enough runs; between two sessions of which nobody knows how far they differ, also beyond what they hardly ever do. Same: the whole interval within the threshold. All else is inconclusive, after the last round as well.
+ * enough runs; between two sessions of which it is not known well how far they differ, also beyond what they may. Same: the whole interval within the threshold. All else is inconclusive, after the last round as well.
  */
 export function suiteVerdict(suite: ReadonlyMap<string, Comparison>, rule: Rule = DEFAULT_RULE): SuiteVerdict {
   const names = [...suite.keys()];
@@ -63,23 +62,14 @@ function verdicts(comparisons: readonly Comparison[], rule: Rule): Verdict[] {
   const adjustedOf = new Map(tested.map((one, index) => [one, adjusted[index] ?? 1]));
   // What the smallest p of the suite must be under: the hardest case, for the estimates of runs needed.
   const requiredP = rule.alpha / (rule.rounds * tested.length);
-  return measured.map((one: Measured, index) =>
+  return measured.map((one: Measured) =>
     one.kind === 'settled'
       ? one.verdict
-      : decide({ ...one.tested, adjustedP: adjustedOf.get(one.tested) ?? 1 }, rule, {
-          requiredP,
-          sessions: comparisons[index]?.sessions,
-        }),
+      : decide({ ...one.tested, adjustedP: adjustedOf.get(one.tested) ?? 1 }, rule, requiredP),
   );
 }
 
-interface Among {
-  /** What the smallest p of the suite must be under. */
-  readonly requiredP: number;
-  readonly sessions: Comparison['sessions'];
-}
-
-function decide(tested: Tested & { readonly adjustedP: number }, rule: Rule, { requiredP, sessions }: Among): Verdict {
+function decide(tested: Tested & { readonly adjustedP: number }, rule: Rule, requiredP: number): Verdict {
   const { ratio, interval, adjustedP, runs } = tested;
   const limit = 1 + tested.threshold;
   const fewer = Math.min(runs.base, runs.change);
@@ -98,7 +88,7 @@ function decide(tested: Tested & { readonly adjustedP: number }, rule: Rule, { r
   if (within && interval.confidence >= 1 - rule.alpha) return { kind: 'same', ...tested };
   const beyond = ratio > limit || ratio < 1 / limit;
   if (beyond && adjustedP < rule.alpha) {
-    const sure = 1 + (sessions === null ? UNKNOWN_SESSIONS_CHANGE : 0);
+    const sure = 1 + tested.provable;
     if (ratio < sure && ratio > 1 / sure) return doubt('sessions-unknown', null);
     return { kind: ratio > 1 ? 'slower' : 'faster', ...tested };
   }

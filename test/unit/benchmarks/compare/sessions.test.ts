@@ -173,12 +173,12 @@ describe('two sessions', () => {
         ({ benchmark, changeArm, metric }) =>
           benchmark === 'gcc-hello' && changeArm.startsWith('cache=warm') && metric === 'value',
       )?.verdict.kind;
-    // Levels of σ = 1 % and of σ = 4 %, as 21 sessions show them: 24 rows of time, q = 3.6, so 5 % and 23 % count.
+    // Levels of σ = 1 % and of σ = 4 %, as 21 sessions show them: 24 rows of time, z = 3.5, so 5 % and 22 % count.
     expect(kindOf({ sessionNoise: () => ({ deviation: 0.01, freedom: 20 }) })).toBe('slower');
     expect(kindOf({ sessionNoise: () => ({ deviation: 0.04, freedom: 20 }) })).not.toBe('slower');
   });
 
-  it('of which nobody knows how far they differ prove no change of less than a tenth', () => {
+  it('of which nobody knows how far they differ prove a great change only', () => {
     const change = makeSession({ seed: 8, factor: (name) => (name === 'compile/gcc-hello' ? 1.07 : 1), arms: [WARM] });
     const from = makeSession({ seed: 7, arms: [WARM] });
     const row = (options?: CompareOptions) =>

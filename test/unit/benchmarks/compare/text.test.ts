@@ -43,7 +43,20 @@ describe('a comparison in text', () => {
     const all = makeSession({ seed: 8, factor: (name) => (name === 'compile/gcc-hello' ? 1.12 : 1) });
     expect(renderComparison(compare(all), PLAIN, Number.POSITIVE_INFINITY)).toMatch(hint);
     expect(renderPullRequest(compare(all))).toContain('look at the machine before the code');
+    expect(renderComparison(compare(all), PLAIN, Number.POSITIVE_INFINITY)).toContain('(Native work changed by +1');
+    // Held back, so it decides nothing; but a change that was found is not folded away.
+    expect(compare(all).outcome).toBe('inconclusive');
+    expect(renderPullRequest(compare(all))).not.toContain('Nothing changed that is proved');
     expect(renderComparison(compare(change), PLAIN, Number.POSITIVE_INFINITY)).not.toMatch(/look at the machine/);
+  });
+
+  it('says how many runs are missing, in the cell and in words', () => {
+    const few = (seed: number) => makeSession({ id: `few${seed}`, seed, runs: 5 });
+    const text = renderComparison(compare(few(2), few(1)), PLAIN, Number.POSITIVE_INFINITY);
+    // 24 rows need eight runs each: 2/C(16, 8) is below 0.01/24.
+    expect(text).toMatch(/ inconclusive, 3 more runs$/m);
+    expect(text).toContain('5 and 5 runs are too few to tell anything: each side needs 8 at least.');
+    expect(renderPullRequest(compare(few(2), few(1)))).toContain('**inconclusive, 3 more runs**');
   });
 
   it('says in what machines differ', () => {

@@ -12,7 +12,17 @@ import { holm } from '../../../../benchmarks/statistics/holm.ts';
 import { mannWhitney } from '../../../../benchmarks/statistics/mann-whitney.ts';
 import { normalCdf, normalQuantile } from '../../../../benchmarks/statistics/normal.ts';
 import { pottsSteps } from '../../../../benchmarks/statistics/potts.ts';
-import { incompleteBeta, logGamma, studentTwoSided } from '../../../../benchmarks/statistics/student-t.ts';
+import {
+  provableSessionChange,
+  sessionNoise,
+  sessionThreshold,
+} from '../../../../benchmarks/statistics/session-noise.ts';
+import {
+  incompleteBeta,
+  logGamma,
+  studentQuantile,
+  studentTwoSided,
+} from '../../../../benchmarks/statistics/student-t.ts';
 import { studentTest, welchTest } from '../../../../benchmarks/statistics/t-test.ts';
 import r from './fixtures/r.json' with { type: 'json' };
 import scipy from './fixtures/scipy.json' with { type: 'json' };
@@ -137,5 +147,37 @@ describe('change points', () => {
   it('fits the step function that trying all of them finds', () => {
     const { series, resolution, steps } = scipy.steps;
     expect(pottsSteps(series, 3, resolution)).toEqual(steps);
+  });
+});
+
+describe('sessions of one commit', () => {
+  it.each(r.sessions)(
+    'differ as R’s model of one factor says: %#',
+    ({ groups, deviation, freedom, threshold, provable }) => {
+      const noise = sessionNoise(groups);
+      if (noise === null) throw new Error('There are sessions enough.');
+      expect(noise.freedom).toBe(freedom);
+      expectClose(noise.deviation, deviation);
+      expectClose(sessionThreshold(noise, 0.01, 9), threshold);
+      expectClose(provableSessionChange(noise, 0.01, 9), provable);
+    },
+  );
+
+  it('are too few below three', () => {
+    expect(sessionNoise([[1, 1.1], [1]])).toBeNull();
+    expect(sessionNoise([])).toBeNull();
+  });
+
+  it('that nobody knows are taken to differ by 2 %', () => {
+    expect(provableSessionChange(null, 0.01, 1)).toBeCloseTo(Math.expm1(2.807 * Math.SQRT2 * 0.02), 4);
+  });
+});
+
+describe('Student’s quantile', () => {
+  it.each(r.distributions.studentTwoSided)('turns R’s tail round: %#', (...row) => {
+    const { args, value } = split(row);
+    const [t = 0, freedom = 1] = args;
+    // In the far tail p is too small to tell t by.
+    if (value > 1e-200) expect(studentQuantile(value, freedom) / t).toBeCloseTo(1, 6);
   });
 });

@@ -4,7 +4,13 @@
  */
 import { describe, expect, it } from 'vitest';
 import { roundOrder } from '../../../../benchmarks/schedule.ts';
-import { type Comparison, DEFAULT_RULE, type Rule, TIME } from '../../../../benchmarks/statistics/comparison.ts';
+import {
+  type Comparison,
+  DEFAULT_RULE,
+  ONE_LOOK,
+  type Rule,
+  TIME,
+} from '../../../../benchmarks/statistics/comparison.ts';
 import { nextRound } from '../../../../benchmarks/statistics/next-round.ts';
 import { noiseFloor } from '../../../../benchmarks/statistics/noise-floor.ts';
 import { suiteVerdict } from '../../../../benchmarks/statistics/verdict.ts';
@@ -15,8 +21,8 @@ type ArmName = 'base' | 'change';
 interface Machine {
   /** Coefficient of variation of a run. */
   readonly noise: number;
-  /** Seconds that the change takes; the base takes 1. */
-  readonly truth: number;
+  /** Seconds that the change takes, of all benchmarks or of the n-th; the base takes 1. */
+  readonly truth: number | ((benchmark: number) => number);
   /** For each round: how much slower the machine is at the n-th of so many samples. */
   readonly drift?: (random: () => number, round: number) => (place: number, samples: number) => number;
 }
@@ -47,7 +53,8 @@ function session(random: () => number, machine: Machine, { rule, benchmarks, run
       const drift = machine.drift?.(random, next.round);
       for (const [place, arm] of order.entries()) {
         const slowness = 1 + (drift?.(place, order.length) ?? 0);
-        const truth = (arm === 'base' ? 1 : machine.truth) * slowness;
+        const changed = typeof machine.truth === 'number' ? machine.truth : machine.truth(Number(name));
+        const truth = (arm === 'base' ? 1 : changed) * slowness;
         values[Number(name)]?.[arm].push(measured(random, truth, machine.noise));
       }
     }
@@ -83,7 +90,6 @@ function share(
 }
 
 const ALARM = ['slower', 'faster'];
-const ONE_ROUND = { ...DEFAULT_RULE, rounds: 1 };
 
 describe('equal arms', () => {
   it.each([0.01, 0.02, 0.05, 0.1])(
@@ -108,7 +114,7 @@ describe('equal arms', () => {
           base.push(measured(random, 1, 0.1));
           change.push(measured(random, 1, 0.1));
         }
-        const { outcome, verdicts } = suiteVerdict(new Map([['0', compared(base, change, null)]]), ONE_ROUND);
+        const { outcome, verdicts } = suiteVerdict(new Map([['0', compared(base, change, null)]]), ONE_LOOK);
         if (outcome === 'regression' || verdicts.get('0')?.kind === 'faster') {
           alarms++;
           break;
@@ -135,7 +141,29 @@ describe('a change of 5 % at 2 % noise', () => {
     ['slower', 1.05],
     ['faster', 1 / 1.05],
   ])('is found %s in at least 85 of 100 sessions with ten runs an arm', (kind, truth) => {
-    expect(share([kind], 500, 7, { noise: 0.02, truth }, { rule: ONE_ROUND })).toBeGreaterThanOrEqual(0.85);
+    expect(share([kind], 500, 7, { noise: 0.02, truth }, { rule: ONE_LOOK })).toBeGreaterThanOrEqual(0.85);
+  });
+
+  /** One of so many benchmarks changed; the share of suites in which it is found. */
+  const foundAmong = (benchmarks: number, suites: number, how: Pick<Session, 'rule' | 'runs'>) => {
+    const random = uniform(13);
+    const changed = (index: number) => (index === 0 ? 1.05 : 1);
+    let found = 0;
+    for (let suite = 0; suite < suites; suite++) {
+      const { kinds } = session(random, { noise: 0.02, truth: changed }, { ...how, benchmarks });
+      if (kinds[0] === 'slower') found++;
+    }
+    return found / suites;
+  };
+
+  it('is harder to find among many benchmarks: ten runs do for one, fifteen for twenty-seven', () => {
+    expect(foundAmong(9, 300, { rule: ONE_LOOK, runs: 10 })).toBeLessThan(0.75);
+    expect(foundAmong(9, 300, { rule: ONE_LOOK, runs: 15 })).toBeGreaterThanOrEqual(0.85);
+    expect(foundAmong(27, 100, { rule: ONE_LOOK, runs: 15 })).toBeGreaterThanOrEqual(0.8);
+  });
+
+  it('is found among nine by what `bench` does unless it is told otherwise: five runs, up to four times', () => {
+    expect(foundAmong(9, 200, { rule: DEFAULT_RULE, runs: 5 })).toBeGreaterThanOrEqual(0.9);
   });
 
   it('is found nearly always when the gate may take its four rounds, and most often in the first', () => {
@@ -167,7 +195,7 @@ describe('a machine whose speed drifts by 2 %', () => {
   });
 
   it('gives many when they are taken in blocks', () => {
-    const blocks = { order: inBlocks, rule: ONE_ROUND };
+    const blocks = { order: inBlocks, rule: ONE_LOOK };
     expect(share(ALARM, 500, 12, { noise: 0.01, truth: 1, drift: blockwise }, blocks)).toBeGreaterThan(0.1);
   });
 });
