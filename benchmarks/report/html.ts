@@ -1,4 +1,5 @@
 /** The report as one HTML file that opens from a disk, in a mail or in an archive, and asks the network for nothing. */
+import { countersSection } from './counters.ts';
 import { dataScript, Html, html } from './html-text.ts';
 import type { ReportInput } from './input.ts';
 import { reportData } from './json.ts';
@@ -26,6 +27,7 @@ export function renderHtml(input: ReportInput): string {
     ['change', 'change', comparisonSection(view)],
     ['arms', 'arms', armsSection(view)],
     ['samples', 'samples', samplesSection(view)],
+    ['counters', 'counters', countersSection(view)],
     ['history', 'history', historySection(view)],
     ['words', 'verdicts', wordsSection(view)],
     ['machine', 'machine', machineSection(view)],

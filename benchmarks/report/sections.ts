@@ -40,7 +40,8 @@ const TONES: Readonly<Record<ComparedRow['verdict']['kind'], string>> = {
 const pill = (row: ComparedRow): Html =>
   html`<span class="pill ${TONES[row.verdict.kind]}">${verdictLabel(row)}</span>`;
 
-const card = (id: string, title: string, lead: string, body: readonly (Html | null)[]): Html =>
+/** A section with its title and what it shows. */
+export const card = (id: string, title: string, lead: string, body: readonly (Html | null)[]): Html =>
   html`<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2><p class="soft">${lead}</p>${body}</section>`;
 
 /** The numbers that most people look for. */

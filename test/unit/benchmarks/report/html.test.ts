@@ -51,6 +51,27 @@ describe('the report as one file', () => {
     expect(history).toMatch(/the cost changed by \+12 %/);
   });
 
+  it('shows what was counted beside the time, and nothing where nothing was', () => {
+    const counts = { execs: 6, cpuUserUsec: 1_500_000, memoryPeakBytes: 3 * 2 ** 20, writtenBytes: 0 };
+    const shown = parseHTML(renderHtml(alone(makeSession({ arms: [WARM], runs: 3, counts: () => counts })))).document;
+    const table = shown.querySelector('section[aria-labelledby=counters] table');
+    const cells = (row: string) =>
+      [...(table?.querySelectorAll(`${row} th, ${row} td`) ?? [])].map((one) => one.textContent);
+    expect(cells('thead tr')).toEqual(['benchmark', 'arm', 'programs', 'CPU, user', 'memory', 'disk written']);
+    expect(cells('tbody:nth-of-type(1) tr')).toEqual([
+      'exec/sh-true',
+      'cache warm, box64',
+      '6',
+      '1.50 s',
+      '3 MiB',
+      '0 bytes',
+    ]);
+    const session = makeSession({ arms: [WARM], runs: 2, benchmarks: ['exec/sh-true'] });
+    const varying = session.measurements.map((one) => ({ ...one, counts: [{ execs: 6 }, { execs: 8 }] }));
+    expect(renderHtml(alone({ ...session, measurements: varying }))).toContain('6 to 8');
+    expect(renderHtml(alone(makeSession({ counts: () => ({}) })))).not.toContain('What the guest counted');
+  });
+
   it('says that a session is partial, and what failed', () => {
     const rejected = [{ suite: 'exec', benchmark: 'sh-true', arm: NATIVE, reason: 'exit status 139' }];
     const partial = makeSession(
