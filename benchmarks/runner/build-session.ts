@@ -5,10 +5,9 @@ import { count } from '../../host/cli/format.ts';
 import { asRosettaVmError } from '../../host/errors.ts';
 import type { TranslatorName } from '../../host/index.ts';
 import { stage } from '../../host/progress.ts';
+import { runsToCompare } from '../compare/runs-needed.ts';
 import { interleave } from '../schedule.ts';
 import { type Arm, armName } from '../session.ts';
-import { DEFAULT_RULE } from '../statistics/comparison.ts';
-import { fewestRuns } from '../statistics/mann-whitney.ts';
 import { timedBuild } from '../timed-build.ts';
 import { isOfTheArm } from './arm-failure.ts';
 import type { Bench } from './benchmark-runner.ts';
@@ -82,7 +81,7 @@ class BuildRun {
   #warnOfFewRuns(): void {
     const { arms, runs, bench } = this.#options;
     const comparisons = this.#benchmarks.size * (arms.length - 1);
-    const needed = Math.max(DEFAULT_RULE.minimumRuns, fewestRuns(DEFAULT_RULE.alpha / Math.max(1, comparisons)));
+    const needed = runsToCompare(comparisons);
     if (runs >= needed || comparisons === 0) return;
     const message = `${count(runs, 'build')} in each arm can prove no difference among ${count(comparisons, 'comparison')}; --runs ${needed} can.`;
     bench.onProgress({ kind: 'note', message });

@@ -64,7 +64,7 @@ describe('the report as one file', () => {
       '6',
       '1.50 s',
       '3 MiB',
-      '0 bytes',
+      '0 B',
     ]);
     const session = makeSession({ arms: [WARM], runs: 2, benchmarks: ['exec/sh-true'] });
     const varying = session.measurements.map((one) => ({ ...one, counts: [{ execs: 6 }, { execs: 8 }] }));

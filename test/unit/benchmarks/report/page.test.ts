@@ -102,7 +102,7 @@ describe('the report in a browser', () => {
   it('has names for its parts: sections, tables, pictures, links that lead somewhere', async () => {
     const { page } = await open('light');
     const sections = await page.getByRole('region').all();
-    expect(sections).toHaveLength(6);
+    expect(sections).toHaveLength(7);
     expect(await page.locator('table:not(:has(caption))').count()).toBe(0);
     expect(await page.locator('th:not([scope])').count()).toBe(0);
     expect(await page.locator('svg:not([role=img][aria-label])').count()).toBe(0);

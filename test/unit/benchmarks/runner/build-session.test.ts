@@ -25,7 +25,11 @@ class Builds {
   readonly notes: string[] = [];
   #cache = false;
 
-  async run(build: (count: number, cache: boolean) => readonly BuildStep[], runs = 2): Promise<SessionResult> {
+  async run(
+    build: (count: number, cache: boolean) => readonly BuildStep[],
+    runs = 2,
+    write?: () => Promise<void>,
+  ): Promise<SessionResult> {
     const agent = {
       health: async () => ({ translator: { wanted: 'box64', active: { name: 'box64', build: 'b', proved: true } } }),
       execCounts: async () => ({ counted: true, translators: [{ name: 'box64', execs: 7 * this.caches.length }] }),
@@ -39,7 +43,8 @@ class Builds {
     const clock = new ClockWatch({ wall: () => this.wall, monotonic: () => 0 });
     const recorder = new Recorder({
       head: { id: 'an-id', date: '2026-11-26T12:00:00.000Z', version: '0.1.0', commit: null, tier: 'full' },
-      ...{ file: null, fingerprint: () => fingerprint, clockJumpMs: () => clock.longestMs },
+      ...(write === undefined ? { file: null } : { file: 'session.json', write }),
+      ...{ fingerprint: () => fingerprint, clockJumpMs: () => clock.longestMs },
     });
     const signal = new AbortController().signal;
     const onProgress = (event: ProgressEvent): void => {
@@ -58,6 +63,21 @@ class Builds {
 }
 
 describe('builds of a user’s image', () => {
+  test('that end with a full disk are told all the same', async () => {
+    let written = 0;
+    const { session, error } = await new Builds().run(
+      () => STEPS,
+      2,
+      async () => {
+        written += 1;
+        if (written > 4) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+      },
+    );
+    expect(error).toMatchObject({ code: 'ENOSPC' });
+    expect(session).toMatchObject({ state: 'partial', reason: expect.stringContaining('no space left') });
+    expect(session.measurements.length).toBeGreaterThan(0);
+  });
+
   test('are taken in turn after an untimed one of each arm, and each step is measured', async () => {
     const builds = new Builds();
     const { session, error } = await builds.run(() => STEPS);

@@ -5,7 +5,7 @@ import { median, medianAbsoluteDeviation, quantile } from '../../../../benchmark
 import { hodgesLehmannRatio } from '../../../../benchmarks/statistics/hodges-lehmann.ts';
 import { holm } from '../../../../benchmarks/statistics/holm.ts';
 import { fewestRuns, mannWhitney, smallestP } from '../../../../benchmarks/statistics/mann-whitney.ts';
-import { noiseFloor } from '../../../../benchmarks/statistics/noise-floor.ts';
+import { floorFor, noiseFloor } from '../../../../benchmarks/statistics/noise-floor.ts';
 
 /** Multiples of 1/64, so that scaling by a power of 2 is exact and ties are common. */
 const value = fc.integer({ min: 1, max: 640 }).map((count) => count / 64);
@@ -193,5 +193,11 @@ describe('the noise floor', () => {
         expect(noiseFloor(swapped)).toBeCloseTo(floor ?? Number.NaN, 9);
       }),
     );
+  });
+
+  it('is higher for fewer runs than it was measured with, and no lower for more', () => {
+    expect(floorFor(0.02, 20, 5)).toBeCloseTo(0.04, 12);
+    expect(floorFor(0.02, 5, 20)).toBe(0.02);
+    expect(floorFor(0.02, 5, 0)).toBeCloseTo(0.02 * Math.sqrt(5), 12);
   });
 });
