@@ -288,10 +288,11 @@ export const MAX_DENY_ROWS = 256;
 
 /**
  * Why the router chose a translator. `default`: the first of the table. `libc`: the first cannot run a program that is
- * static or of another C library. `isa`: it lacks an instruction set that the program says it needs. `deny`: the deny
- * list. `environment`: ROSETTA_VM_TRANSLATOR. `failed`: the one that was chosen could not be started.
+ * static or of another C library. `isa`: it lacks an instruction set that the program says it needs. `layout`: it would
+ * map the program's segments over each other. `deny`: the deny list. `environment`: ROSETTA_VM_TRANSLATOR. `failed`: the
+ * one that was chosen could not be started.
  */
-export const CHOICE_REASONS = ['default', 'libc', 'isa', 'deny', 'environment', 'failed'] as const;
+export const CHOICE_REASONS = ['default', 'libc', 'isa', 'layout', 'deny', 'environment', 'failed'] as const;
 export type ChoiceReason = (typeof CHOICE_REASONS)[number];
 
 /** `GET /v1/execs`: x86_64 programs that were started through the router since the translators were loaded. */

@@ -10,7 +10,7 @@
 
 enum {
   COUNTER_BYTES = 4096,
-  /* 64-bit counters of one translator, one a reason; room for two more reasons. */
+  /* 64-bit counters of one translator, one a reason; room for one more reason. */
   COUNTERS_PER_SLOT = 8,
   /* The programs' counters follow on the next pages: a tag of 32 bits, never 0, and a number of 32 bits each. */
   PROGRAM_COUNTERS = 8192,

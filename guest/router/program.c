@@ -9,6 +9,7 @@ enum {
   ET_EXEC = 2,
   ET_DYN = 3,
   EM_X86_64 = 62,
+  PT_LOAD = 1,
   PT_INTERP = 3,
   PT_NOTE = 4,
   NT_GNU_BUILD_ID = 3,
@@ -18,6 +19,7 @@ enum {
   MAX_NOTES_BYTES = 4096,
   /* PATH_MAX */
   MAX_INTERPRETER_BYTES = 4096,
+  PAGE_BYTES = 4096,
 };
 static const uint32_t GNU_PROPERTY_X86_ISA_1_NEEDED = 0xc0008002;
 
@@ -127,6 +129,15 @@ static void read_segment(const struct source *source, const struct program_heade
   }
 }
 
+/* Segments are in the order of their addresses; `end` is where the ones before end. Addresses as box64 takes them. */
+static void look_at_units(const struct program_header *header, uint64_t *end, struct program *program) {
+  if (header->type != PT_LOAD || header->flags == 0 || header->memory_size == 0) return;
+  uint64_t begin = header->physical_address;
+  uint64_t into = header->alignment > PAGE_BYTES ? begin & (header->alignment - 1) : 0;
+  if (into != 0 && begin - into < *end) program->shares_unit = 1;
+  *end = begin + header->memory_size;
+}
+
 int read_program(int file, struct program *program) {
   *program = (struct program){.libc = LIBC_NONE, .isa_level = 1};
   struct source source;
@@ -139,10 +150,12 @@ int read_program(int file, struct program *program) {
   if (!begins_with((struct text){(const char *)elf.ident, sizeof elf.ident}, "\x7f" "ELF\x02\x01")) return 0;
   if ((elf.type != ET_EXEC && elf.type != ET_DYN) || elf.machine != EM_X86_64) return 0;
   if (elf.header_size != sizeof(struct program_header) || elf.header_count > MAX_HEADERS) return 0;
+  uint64_t end = 0;
   for (size_t i = 0; i < elf.header_count; i += 1) {
     struct program_header header;
     if (!read_whole(&source, &header, sizeof header, elf.headers_offset + i * sizeof header)) return 0;
     read_segment(&source, &header, program);
+    look_at_units(&header, &end, program);
   }
   return 1;
 }

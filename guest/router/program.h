@@ -14,6 +14,11 @@ struct program {
   enum program_libc libc;
   /* Level of the x86-64 psABI that it says it needs, 1 to 4; 1 when it does not say. */
   int isa_level;
+  /*
+   * Nonzero: a segment is aligned to more than a page, begins within such a unit, and has another segment below it there.
+   * The kernel and glibc map it by pages; who maps whole units maps it over the other.
+   */
+  int shares_unit;
   uint8_t build_id[MAX_BUILD_ID_BYTES];
   /* 0: it has none. */
   size_t build_id_length;

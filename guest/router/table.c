@@ -135,6 +135,11 @@ static enum reason objection(const struct table *table, unsigned index, const st
   const struct translator *translator = &table->translators[index];
   if (translator->glibc_only && program->libc != LIBC_GLIBC) return REASON_LIBC;
   if (program->isa_level > translator->isa_level) return REASON_ISA;
+  /*
+   * box64 gives such a segment fresh memory from where its unit begins, and what was mapped there is gone (0.4.3,
+   * src/elfs/elfloader.c, AllocLoadElfMemory). Debian's node is one: "Error: Loading needed libs".
+   */
+  if (translator->calling == CALL_BOX64 && program->shares_unit) return REASON_LAYOUT;
   if (is_denied(table, program, path, translator->name)) return REASON_DENY;
   return REASON_DEFAULT;
 }

@@ -73,7 +73,16 @@ struct table {
 int parse_table(char *bytes, size_t length, struct table *table);
 
 /* Why a translator was chosen; the order is that of CHOICE_REASONS in guest/protocol.ts. */
-enum reason { REASON_DEFAULT, REASON_LIBC, REASON_ISA, REASON_DENY, REASON_ENVIRONMENT, REASON_FAILED, REASON_COUNT };
+enum reason {
+  REASON_DEFAULT,
+  REASON_LIBC,
+  REASON_ISA,
+  REASON_LAYOUT,
+  REASON_DENY,
+  REASON_ENVIRONMENT,
+  REASON_FAILED,
+  REASON_COUNT,
+};
 
 struct choice {
   unsigned translator;

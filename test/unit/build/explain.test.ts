@@ -6,7 +6,7 @@ import { renderExplanation } from '../../../host/cli/explain-text.ts';
 import { step } from './messages.ts';
 
 const counts = (box64: number, qemu = 0, counted = true): ExecCounts => {
-  const reasons = { default: 0, libc: 0, isa: 0, deny: 0, environment: 0, failed: 0 };
+  const reasons = { default: 0, libc: 0, isa: 0, layout: 0, deny: 0, environment: 0, failed: 0 };
   return {
     counted,
     translators: [

@@ -29,6 +29,22 @@ const deny = (...rows: Partial<DenyRow>[]): Promise<void> =>
     ),
   );
 
+/** Segments of Debian's nodejs 20.19 for amd64, of a program as older linkers made it, and of one of today's. */
+const NODE = [
+  [0, 0x7d8, 0x1000],
+  [0x1000, 0x300d, 0x2000],
+  [0x5000, 0x110, 0x1000],
+] as const;
+const APART = [
+  [0x400000, 0x1000f4, 0x200000],
+  [0x600e10, 0x230, 0x200000],
+] as const;
+const PAGES = [
+  [0, 0x7d8, 0x1000],
+  [0x1000, 0x300d, 0x1000],
+  [0x4d98, 0x278, 0x1000],
+] as const;
+
 describe('the router chooses', () => {
   it.each<[string, ElfParts, string]>([
     ['a program of glibc', { interpreter: GLIBC }, 'box64'],
@@ -37,6 +53,13 @@ describe('the router chooses', () => {
     ['a static program', {}, 'qemu-x86_64'],
     ['one that needs x86-64-v3', { interpreter: GLIBC, isaNeeded: 0b0111 }, 'box64'],
     ['one that needs more than any translator has', { interpreter: GLIBC, isaNeeded: 0b1000 }, 'box64'],
+    [
+      'one with a segment that box64 would map over another, as Debian’s node',
+      { interpreter: GLIBC, loads: NODE },
+      'qemu-x86_64',
+    ],
+    ['one whose large alignment begins after the segment before', { interpreter: GLIBC, loads: APART }, 'box64'],
+    ['one whose segments are aligned to pages', { interpreter: GLIBC, loads: PAGES }, 'box64'],
   ])('for %s', async (_what, parts, expected) => {
     expect(await translatorOf(parts)).toBe(expected);
   });
@@ -94,8 +117,9 @@ describe('the router chooses', () => {
     await translatorOf({ interpreter: GLIBC });
     await translatorOf({ interpreter: GLIBC });
     await translatorOf({});
+    await translatorOf({ interpreter: GLIBC, loads: NODE });
     await translatorOf({ interpreter: GLIBC }, { ROSETTA_VM_TRANSLATOR: 'qemu' });
-    expect(await counts()).toEqual({ box64: { default: 2 }, qemu: { libc: 1, environment: 1 } });
+    expect(await counts()).toEqual({ box64: { default: 2 }, qemu: { libc: 1, layout: 1, environment: 1 } });
   });
 
   it('without a page to count in, or with one that was cut, just as well', async () => {

@@ -28,6 +28,9 @@ class Guest {
   cache = false;
   readonly starts = new Map<string, number>();
   readonly argvs: (readonly string[])[] = [];
+  /** Who the router gives the programs to. */
+  readonly execs = { box64: 0, qemu: 0 };
+  runsIn: 'box64' | 'qemu' = 'box64';
   /** What a start makes that writes to the cache. */
   writing = 'ab'.repeat(32);
 
@@ -44,7 +47,10 @@ class Guest {
       const saves = [...this.starts.values()].some((starts) => starts < 3 || (starts - 1) % 4 === 0);
       return saves ? { newEntries: 1, reusedEntries: 0 } : { newEntries: 0, reusedEntries: 1 };
     },
-    execCounts: async () => ({ counted: true, translators: [] }),
+    execCounts: async () => ({
+      counted: true,
+      translators: Object.entries(this.execs).map(([name, execs]) => ({ name, execs })),
+    }),
     exec: async ({ argv }: { readonly argv: readonly string[] }) => {
       this.argvs.push(argv);
       return {
@@ -59,6 +65,7 @@ class Guest {
   #answer(argv: readonly string[]): string {
     const command = argv.at(-1) ?? '';
     if (!argv.some((word) => word.includes('hyperfine'))) return '';
+    this.execs[this.runsIn] += 1;
     const seconds = this.#seconds(command);
     const product = seconds === 4 ? this.writing : 'ab'.repeat(32);
     return `# span\n1 2\n# product\n${product}  -\n# hyperfine\n${JSON.stringify({ results: [timed(seconds)] })}\n`;
@@ -113,6 +120,18 @@ describe('a warm sample', () => {
     const [one] = (await runners(guest)) as [BenchmarkRunner];
     for (const _sample of [1, 2, 3]) await one.sample(WARM);
     expect(guest.starts.get('/bin/one')).toBe(5);
+  });
+});
+
+test('a sample whose programs the router kept from the arm’s translator does not count', async () => {
+  const guest = new Guest();
+  const [one] = (await runners(guest)) as [BenchmarkRunner];
+  expect((await one.sample(OFF)).counts.execs).toBe(1);
+  guest.runsIn = 'qemu';
+  await expect(one.sample(OFF)).rejects.toMatchObject({
+    code: 'E_VERIFY',
+    what: 'Nothing of it ran in box64.',
+    facts: { translator: 'box64', ran: ['qemu'] },
   });
 });
 

@@ -5,6 +5,8 @@ export interface ElfParts {
   readonly buildId?: Buffer;
   /** Bits of GNU_PROPERTY_X86_ISA_1_NEEDED. */
   readonly isaNeeded?: number;
+  /** PT_LOAD segments without content: address, size and alignment, bytes. */
+  readonly loads?: readonly (readonly [address: number, bytes: number, alignment: number])[];
   /** EM_X86_64 by default. */
   readonly machine?: number;
 }
@@ -12,9 +14,21 @@ export interface ElfParts {
 const HEADER_BYTES = 64;
 const SEGMENT_BYTES = 56;
 
+interface Segment {
+  readonly type: number;
+  readonly align: number;
+  readonly content: Buffer;
+  readonly load?: { readonly address: number; readonly bytes: number };
+}
+
 /** One segment for each part (elf(5)). */
-export function elfFile({ interpreter, buildId, isaNeeded, machine = 62 }: ElfParts): Buffer {
-  const segments: { type: number; align: number; content: Buffer }[] = [];
+export function elfFile({ interpreter, buildId, isaNeeded, loads = [], machine = 62 }: ElfParts): Buffer {
+  const segments: Segment[] = loads.map(([address, bytes, align]) => ({
+    type: 1,
+    align,
+    content: Buffer.alloc(0),
+    load: { address, bytes },
+  }));
   if (interpreter !== undefined) segments.push({ type: 3, align: 1, content: Buffer.from(`${interpreter}\0`) });
   if (buildId !== undefined) segments.push({ type: 4, align: 4, content: note(3, buildId, 4) });
   if (isaNeeded !== undefined) segments.push({ type: 4, align: 8, content: note(5, isaProperty(isaNeeded), 8) });
@@ -28,10 +42,16 @@ export function elfFile({ interpreter, buildId, isaNeeded, machine = 62 }: ElfPa
   header.writeUInt16LE(SEGMENT_BYTES, 54);
   header.writeUInt16LE(segments.length, 56);
   let offset = HEADER_BYTES + segments.length * SEGMENT_BYTES;
-  const table = segments.map(({ type, align, content }) => {
+  const table = segments.map(({ type, align, content, load }) => {
     const row = Buffer.alloc(SEGMENT_BYTES);
     row.writeUInt32LE(type, 0);
+    row.writeUInt32LE(4, 4); // PF_R
     row.writeBigUInt64LE(BigInt(offset), 8);
+    if (load !== undefined) {
+      row.writeBigUInt64LE(BigInt(load.address), 16);
+      row.writeBigUInt64LE(BigInt(load.address), 24);
+      row.writeBigUInt64LE(BigInt(load.bytes), 40);
+    }
     row.writeBigUInt64LE(BigInt(content.length), 32);
     row.writeBigUInt64LE(BigInt(align), 48);
     offset += content.length;
