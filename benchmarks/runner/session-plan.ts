@@ -2,7 +2,7 @@
 import type { TranslatorName } from '../../guest/protocol.ts';
 import { RosettaVmError } from '../../host/errors.ts';
 import { formatSize, MIB } from '../../host/spec/units.ts';
-import type { Fingerprint } from '../session.ts';
+import type { Arm, Fingerprint } from '../session.ts';
 import { type Chosen, keyOf } from '../suites/load.ts';
 import type { Bench } from './benchmark-runner.ts';
 import { needsEngine } from './channel-runner.ts';
@@ -33,13 +33,14 @@ export async function planSession({ bench, chosen, matrix, facts, fingerprint }:
   const { engine } = await agent.health({ signal });
   const apart = chosen.some(({ benchmark }) => benchmark.kind === 'fio') ? disksApart(matrix, facts) : [];
   const room: Room = { ...fingerprint, machines: 1 + apart.length, engine: engine.state !== 'off' };
-  const missing = chosen.map((one) => missingFor(one, room));
+  const asked = chosen.map((one): Planned => ({ chosen: one, arms: armsOf(one.benchmark, matrix, facts) }));
+  const missing = asked.map((one) => missingFor(one.chosen, room) ?? cannotRun(one));
   for (const [index, why] of missing.entries()) {
     if (why !== null) onProgress({ kind: 'note', message: `${keyOf(chosen[index] as Chosen)} is left out. ${why}` });
   }
-  const planned = chosen
+  const planned = asked
     .filter((_one, index) => missing[index] === null)
-    .map((one): Planned => ({ chosen: one, arms: armsOf(one.benchmark, matrix, facts) }));
+    .map((one): Planned => ({ ...one, arms: one.arms.filter((arm) => whyNotIn(one.chosen, arm) === null) }));
   if (planned.length === 0) throw nothingLeft(missing);
   if (planned.some((one) => one.chosen.benchmark.kind === 'command')) await requireHyperfine(agent, signal);
   await modes.prove(translatorsOf(planned));
@@ -63,6 +64,18 @@ function missingFor({ benchmark }: Chosen, { memoryMiB, hostMemoryBytes, machine
     return `Another machine of ${size} does not fit beside what runs; this host has ${host}.`;
   }
   return null;
+}
+
+/** Why no arm is left but the native one, which is the limit of others and tells nothing alone; null when one is. */
+function cannotRun({ chosen, arms }: Planned): string | null {
+  const reasons = arms.filter(({ native }) => !native).map((arm) => whyNotIn(chosen, arm));
+  return reasons.includes(null) ? null : (reasons[0] ?? null);
+}
+
+/** Why the arm's translator cannot run it; null when it can. */
+function whyNotIn({ benchmark }: Chosen, { dimensions }: Arm): string | null {
+  if (benchmark.kind !== 'command' || dimensions.translator === undefined) return null;
+  return benchmark.cannotRun[dimensions.translator as TranslatorName] ?? null;
 }
 
 const translatorsOf = (planned: readonly Planned[]): Set<TranslatorName> =>

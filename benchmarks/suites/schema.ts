@@ -1,5 +1,6 @@
 /** What a suite's file may say. Strict: an unknown key is an error with a suggestion. */
 import { z } from 'zod';
+import type { TranslatorName } from '../../guest/protocol.ts';
 import { RosettaVmError } from '../../host/errors.ts';
 import { suggestKey } from '../../host/spec/suggest.ts';
 
@@ -13,6 +14,7 @@ const guestPath = z
   .regex(/^[^\0:,]*$/, 'A path here has no “:” and no “,”');
 const argv = z.array(z.string().min(1).max(8_000)).min(1).max(100);
 
+const TRANSLATORS = ['box64', 'qemu', 'rosetta'] as const satisfies readonly TranslatorName[];
 export const TIERS = ['quick', 'standard', 'full'] as const;
 export type Tier = (typeof TIERS)[number];
 
@@ -66,6 +68,10 @@ const command = z.strictObject({
   product: guestPath.optional().describe('File that a run makes, the same in every translated arm; absent: its output'),
   expect: z.string().max(8_000).optional().describe('What that must be, to the byte'),
   native: z.boolean().default(true).describe('Whether the same is measured on arm64, as the limit'),
+  cannotRun: z
+    .partialRecord(z.enum(TRANSLATORS), z.string().min(1).max(300))
+    .default({})
+    .describe('Translators that it is not measured in, each with the reason'),
 });
 
 const fio = z.strictObject({

@@ -81,6 +81,22 @@ describe('Docker’s latency', () => {
   });
 });
 
+describe('what a translator cannot run', () => {
+  test('is measured in the others alone', async () => {
+    const { planned } = await plan({ benchmarks: ['node', 'perl'], matrix: ['translator=box64,qemu'] });
+    const armsOfEach = planned.map(({ arms }) => arms.map(({ native, dimensions }) => native || dimensions.translator));
+    expect(armsOfEach).toEqual([
+      ['box64', 'box64', 'qemu', true],
+      ['qemu', true],
+    ]);
+  });
+
+  test('is left out, with a word, where that is the only one', async () => {
+    expect(names(await plan({ benchmarks: ['node', 'perl'] }))).toEqual(['exec/perl']);
+    expect(notes).toEqual([expect.stringMatching(/^exec\/node is left out\. box64 0\.4\.3 maps a segment/)]);
+  });
+});
+
 describe('a start of another machine', () => {
   test('is left out, with a word, where its memory does not fit beside the others', async () => {
     expect(names(await plan({ suites: ['boot', 'channel'], hostMemoryBytes: 4 * GIB }))).toContain('boot/cold-up');

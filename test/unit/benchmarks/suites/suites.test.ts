@@ -18,7 +18,7 @@ const suite = { suite: 'exec', title: 'Programs', trees: { small: ['coreutils'] 
 describe('a suite’s file', () => {
   test('what is left out has its default', () => {
     expect(parseSuite(suite, 'exec.yaml').benchmarks).toEqual([
-      { ...command, directory: '/', inputs: [], setup: [], warmUps: 1, native: true },
+      { ...command, cannotRun: {}, directory: '/', inputs: [], setup: [], warmUps: 1, native: true },
     ]);
   });
 
