@@ -1,11 +1,7 @@
 /** rosetta-vm as a library. */
 export type {
   AgentErrorBody,
-  CachePruneRequest,
-  CachePruneResult,
-  CacheStats,
   CacheStatus,
-  CacheVerifyResult,
   EngineStatus,
   ExecRequest,
   ExitStatus,
@@ -14,6 +10,12 @@ export type {
   TranslatorName,
   TranslatorStatus,
 } from '../guest/protocol.ts';
+export type {
+  CachePruneRequest,
+  CachePruneResult,
+  CacheStats,
+  CacheVerifyResult,
+} from '../guest/translation-protocol.ts';
 export type { ImageRecord } from '../images/image.ts';
 export { buildBaseRoot, buildImage, deleteImage, findImage, listImages } from '../images/index.ts';
 export { type BuildEvent, type BuildOptions, type BuildResult, runBuild } from './build/build.ts';

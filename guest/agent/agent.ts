@@ -13,8 +13,6 @@ import { Engine } from '../engine/engine.ts';
 import {
   AGENT_LISTENS,
   type BootConfig,
-  type CachePruneRequest,
-  type CachePruneResult,
   DATAGRAM_UPGRADE,
   EXEC_UPGRADE,
   type ExecRequest,
@@ -23,6 +21,7 @@ import {
   HOLD_UPGRADE,
   PROTOCOL_VERSION,
 } from '../protocol.ts';
+import type { CachePruneRequest, CachePruneResult } from '../translation-protocol.ts';
 import { TranslatorService } from '../translators/service.ts';
 import { type Clock, keepTime, systemClock } from './clock.ts';
 import { type RunCommand, runCommand } from './command.ts';

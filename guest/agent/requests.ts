@@ -1,6 +1,6 @@
 /** What the host may ask, checked by hand (protocol.ts says why) and bounded. Everything here throws `E_INVALID`. */
+import type { BootConfig, ExecRequest, TimeRequest, TranslatorName, TranslatorSwitchRequest } from '../protocol.ts';
 import {
-  type BootConfig,
   type CachePruneRequest,
   type CacheSwitchRequest,
   type DenyAddRequest,
@@ -8,12 +8,8 @@ import {
   type DenyKey,
   type DenyRemoveRequest,
   type DenyRow,
-  type ExecRequest,
   MAX_DENY_ROWS,
-  type TimeRequest,
-  type TranslatorName,
-  type TranslatorSwitchRequest,
-} from '../protocol.ts';
+} from '../translation-protocol.ts';
 import { invalidRequest } from './http-error.ts';
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 /** What a cache gave in a time span, told from its files' times alone. */
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { CacheActivity } from '../protocol.ts';
+import type { CacheActivity } from '../translation-protocol.ts';
 import type { CacheBackend } from './cache.ts';
 
 const MAX_PROGRAM_ROWS = 1000;

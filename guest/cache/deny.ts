@@ -11,7 +11,7 @@ import {
   type DenyRemoveRequest,
   type DenyRow,
   MAX_DENY_ROWS,
-} from '../protocol.ts';
+} from '../translation-protocol.ts';
 
 const MAX_FILE_BYTES = 1024 * 1024;
 /** The router reads a table of at most 128 KiB; half of it may be this list. */

@@ -8,15 +8,14 @@ import { type RunCommand, runOrThrow } from '../agent/command.ts';
 import type { PartLog } from '../agent/log.ts';
 import { isMountPoint } from '../agent/mounts.ts';
 import { applet, type GuestSettings } from '../agent/settings.ts';
+import type { BootConfig, CacheStatus } from '../protocol.ts';
 import type {
-  BootConfig,
   CacheActivity,
   CachePruneRequest,
   CachePruneResult,
   CacheStats,
-  CacheStatus,
   CacheVerifyResult,
-} from '../protocol.ts';
+} from '../translation-protocol.ts';
 import type { CacheView } from '../translators/translator.ts';
 import { readActivity, type TimeSpan } from './activity.ts';
 import type { CacheBackend, CacheServer } from './cache.ts';

@@ -1,7 +1,7 @@
 /** One cache folder: what is in it, what is wrong with it, and what has to go. Every backend's files look alike here. */
 import { readdir, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import type { CachePruneRequest, CachePruneResult, CacheStats, CacheVerifyResult } from '../protocol.ts';
+import type { CachePruneRequest, CachePruneResult, CacheStats, CacheVerifyResult } from '../translation-protocol.ts';
 import type { CacheBackend, CacheEntry } from './cache.ts';
 
 const MAX_PROGRAM_ROWS = 1000;

@@ -72,7 +72,7 @@ struct table {
 /* Reads a table in place (line ends become NUL); answers 0 when it is broken. */
 int parse_table(char *bytes, size_t length, struct table *table);
 
-/* Why a translator was chosen; the order is that of CHOICE_REASONS in guest/protocol.ts. */
+/* Why a translator was chosen; the order is that of CHOICE_REASONS in guest/translation-protocol.ts. */
 enum reason {
   REASON_DEFAULT,
   REASON_LIBC,

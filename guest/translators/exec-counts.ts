@@ -1,7 +1,8 @@
 /** The file in which the router counts (guest/router/counters.h): 64-bit numbers, eight for each translator; programs. */
 import { open, readFile, rm } from 'node:fs/promises';
 import { writeWhole } from '../../host/files.ts';
-import { CHOICE_REASONS, type ChoiceReason, type ExecCounts, type TranslatorName } from '../protocol.ts';
+import type { TranslatorName } from '../protocol.ts';
+import { CHOICE_REASONS, type ChoiceReason, type ExecCounts } from '../translation-protocol.ts';
 import { COUNTER_ROWS } from './router-table.ts';
 
 const EXEC_COUNTER_BYTES = 4096;

@@ -11,7 +11,8 @@
  *
  * The first translator is the default; the others follow in the order in which they are tried.
  */
-import type { DenyRow, TranslatorName } from '../protocol.ts';
+import type { TranslatorName } from '../protocol.ts';
+import type { DenyRow } from '../translation-protocol.ts';
 import type { Start } from './translator.ts';
 
 export interface RoutedTranslator {

@@ -9,14 +9,8 @@ import { isMountPoint } from '../agent/mounts.ts';
 import { applet, type GuestSettings } from '../agent/settings.ts';
 import type { CacheTarget } from '../cache/service.ts';
 import { writeEdits } from '../engine/edits.ts';
-import {
-  type BootConfig,
-  type DenyRow,
-  type ExecCounts,
-  TRANSLATORS_TAG,
-  type TranslatorName,
-  type TranslatorStatus,
-} from '../protocol.ts';
+import { type BootConfig, TRANSLATORS_TAG, type TranslatorName, type TranslatorStatus } from '../protocol.ts';
+import type { DenyRow, ExecCounts } from '../translation-protocol.ts';
 import { type BinfmtEntry, register, x86_64Entry } from './binfmt.ts';
 import { forgetPrograms, keepPrograms, readExecCounts, recallPrograms } from './exec-counts.ts';
 import { Loans } from './loans.ts';

@@ -1,5 +1,5 @@
 /** Keeping a program from the cache or a translator, and saying whether that counts on this machine. */
-import type { DenyAddRequest, DenyList } from '../../guest/protocol.ts';
+import type { DenyAddRequest, DenyList } from '../../guest/translation-protocol.ts';
 import type { AgentClient } from '../channel/agent-client.ts';
 
 export interface Denied {

@@ -3,7 +3,8 @@
  * counters are of the whole guest, so a step's numbers are the difference between its end and its beginning; where
  * steps overlap in time the report says so instead of guessing.
  */
-import type { ExecCounts, TranslatorName } from '../../guest/protocol.ts';
+import type { TranslatorName } from '../../guest/protocol.ts';
+import type { ExecCounts } from '../../guest/translation-protocol.ts';
 import type { AgentClient } from '../channel/agent-client.ts';
 import type { BuildStep, StepEvent } from './steps.ts';
 

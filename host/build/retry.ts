@@ -2,7 +2,8 @@
  * A build whose step failed with the look of a translator's fault is tried again: without the translation cache, then
  * with the next translator. What helped is remembered in the deny list, as far as the program is known.
  */
-import type { DenyFrom, TranslatorName } from '../../guest/protocol.ts';
+import type { TranslatorName } from '../../guest/protocol.ts';
+import type { DenyFrom } from '../../guest/translation-protocol.ts';
 import type { AgentClient, Hold } from '../channel/agent-client.ts';
 import { deny } from './deny.ts';
 import type { Suspicion } from './failure.ts';

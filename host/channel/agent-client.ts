@@ -3,19 +3,9 @@ import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  type CacheActivity,
-  type CachePruneRequest,
-  type CachePruneResult,
-  type CacheStats,
   type CacheStatus,
-  type CacheSwitchRequest,
-  type CacheVerifyResult,
   DATAGRAM_UPGRADE,
-  type DenyAddRequest,
-  type DenyList,
-  type DenyRemoveRequest,
   EXEC_UPGRADE,
-  type ExecCounts,
   type ExecRequest,
   FORWARD_UPGRADE,
   type Health,
@@ -26,6 +16,18 @@ import {
   type TranslatorStatus,
   type TranslatorSwitchRequest,
 } from '../../guest/protocol.ts';
+import type {
+  CacheActivity,
+  CachePruneRequest,
+  CachePruneResult,
+  CacheStats,
+  CacheSwitchRequest,
+  CacheVerifyResult,
+  DenyAddRequest,
+  DenyList,
+  DenyRemoveRequest,
+  ExecCounts,
+} from '../../guest/translation-protocol.ts';
 import { asRosettaVmError, RosettaVmError } from '../errors.ts';
 import * as answers from './answers.ts';
 import { type ExecSession, execSession } from './exec-session.ts';

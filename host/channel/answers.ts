@@ -3,22 +3,17 @@
  * root, so what it says is no more trusted than a file from the network. Texts are bounded, unknown keys dropped.
  */
 import { z } from 'zod';
+import type { CacheStatus, ExitStatus, Health, LogLine, TimeResult, TranslatorStatus } from '../../guest/protocol.ts';
 import {
   type CacheActivity,
   type CachePruneResult,
   type CacheStats,
-  type CacheStatus,
   type CacheVerifyResult,
   CHOICE_REASONS,
   type DenyList,
   type ExecCounts,
-  type ExitStatus,
-  type Health,
-  type LogLine,
   MAX_DENY_ROWS,
-  type TimeResult,
-  type TranslatorStatus,
-} from '../../guest/protocol.ts';
+} from '../../guest/translation-protocol.ts';
 import { RosettaVmError } from '../errors.ts';
 
 const text = z.string().max(4096);

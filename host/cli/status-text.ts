@@ -2,7 +2,8 @@
  * What a machine's state is in words; the same words in `up`, `status` and `list`. What the guest said of itself is made
  * printable here.
  */
-import type { CacheStats, CacheStatus, EngineStatus, TranslatorStatus } from '../../guest/protocol.ts';
+import type { CacheStatus, EngineStatus, TranslatorStatus } from '../../guest/protocol.ts';
+import type { CacheStats } from '../../guest/translation-protocol.ts';
 import type { ProbeResult } from '../build/probe.ts';
 import type { MachineStatus } from '../machine/machine.ts';
 import { formatSize } from '../spec/units.ts';

@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { ChoiceReason, TranslatorName } from '../../guest/protocol.ts';
+import type { TranslatorName } from '../../guest/protocol.ts';
+import type { ChoiceReason } from '../../guest/translation-protocol.ts';
 import { proofProgram } from '../../guest/translators/proof.ts';
 import type { AgentClient } from '../../host/channel/agent-client.ts';
 import { amd64Tree, runInGuest, sharedAgent } from './support.ts';

@@ -1,6 +1,6 @@
 /** `rosetta-vm cache deny`: programs that are kept from the cache or from a translator. */
 import { Command, Option } from 'commander';
-import type { DenyFrom, DenyKey, DenyList } from '../../../guest/protocol.ts';
+import type { DenyFrom, DenyKey, DenyList } from '../../../guest/translation-protocol.ts';
 import { deny } from '../../build/deny.ts';
 import { RosettaVmError } from '../../errors.ts';
 import type { CommandContext } from '../context.ts';

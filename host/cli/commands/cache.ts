@@ -1,6 +1,6 @@
 /** `rosetta-vm cache`: the translation cache of a running machine. */
 import { Command, Option } from 'commander';
-import type { CachePruneResult, CacheStats } from '../../../guest/protocol.ts';
+import type { CachePruneResult, CacheStats } from '../../../guest/translation-protocol.ts';
 import type { AgentClient } from '../../channel/agent-client.ts';
 import { RosettaVmError } from '../../errors.ts';
 import { formatSize, parseDuration } from '../../spec/units.ts';

@@ -1,6 +1,6 @@
 /** `rosetta-vm status`: one machine, in full. */
 import { Command } from 'commander';
-import type { CacheStats } from '../../../guest/protocol.ts';
+import type { CacheStats } from '../../../guest/translation-protocol.ts';
 import type { ProbeResult } from '../../build/probe.ts';
 import type { PublishedPort } from '../../docker/ports.ts';
 import type { MachineStatus } from '../../machine/machine.ts';

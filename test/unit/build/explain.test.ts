@@ -1,6 +1,6 @@
 /** What a build's explanation says: counted where it can be counted, and silent where not. */
 import { describe, expect, test } from 'vitest';
-import type { CacheActivity, ExecCounts } from '../../../guest/protocol.ts';
+import type { CacheActivity, ExecCounts } from '../../../guest/translation-protocol.ts';
 import { StepObserver } from '../../../host/build/explain.ts';
 import { renderExplanation } from '../../../host/cli/explain-text.ts';
 import { step } from './messages.ts';

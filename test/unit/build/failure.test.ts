@@ -1,6 +1,7 @@
 /** Failures that a translator caused, those that a step caused itself, and what is done about each. */
 import { describe, expect, test } from 'vitest';
-import type { DenyAddRequest, Health } from '../../../guest/protocol.ts';
+import type { Health } from '../../../guest/protocol.ts';
+import type { DenyAddRequest } from '../../../guest/translation-protocol.ts';
 import { suspectTranslator } from '../../../host/build/failure.ts';
 import { explainOutput, KNOWN_ERRORS } from '../../../host/build/known-errors.ts';
 import { type Condition, type FailedTry, withRetries } from '../../../host/build/retry.ts';

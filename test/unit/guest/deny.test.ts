@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PartLog } from '../../../guest/agent/log.ts';
 import { parseDenyAdd, parseDenyRemove } from '../../../guest/agent/requests.ts';
 import { DenyService } from '../../../guest/cache/deny.ts';
-import { MAX_DENY_ROWS } from '../../../guest/protocol.ts';
+import { MAX_DENY_ROWS } from '../../../guest/translation-protocol.ts';
 
 let directory: string;
 let changes: number;

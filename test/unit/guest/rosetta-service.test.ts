@@ -10,7 +10,8 @@ import { type RunCommand, runCommand } from '../../../guest/agent/command.ts';
 import type { PartLog } from '../../../guest/agent/log.ts';
 import type { GuestSettings } from '../../../guest/agent/settings.ts';
 import type { CacheTarget } from '../../../guest/cache/service.ts';
-import { type BootConfig, type DenyRow, ROSETTA_SOCKET, ROSETTA_TAG } from '../../../guest/protocol.ts';
+import { type BootConfig, ROSETTA_SOCKET, ROSETTA_TAG } from '../../../guest/protocol.ts';
+import type { DenyRow } from '../../../guest/translation-protocol.ts';
 import { TranslatorService } from '../../../guest/translators/service.ts';
 import { temporarySettings } from './agent-harness.ts';
 

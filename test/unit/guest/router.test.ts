@@ -4,7 +4,7 @@ import { chmod, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promise
 import { json } from 'node:stream/consumers';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { DenyRow } from '../../../guest/protocol.ts';
+import type { DenyRow } from '../../../guest/translation-protocol.ts';
 import { readExecCounts } from '../../../guest/translators/exec-counts.ts';
 import { routedRosetta } from '../../../guest/translators/rosetta.ts';
 import { type RoutedTranslator, routerTable } from '../../../guest/translators/router-table.ts';

@@ -1,6 +1,7 @@
 /** The claims against the command line itself: it knows their words, and they read what it prints. */
 import { describe, expect, test } from 'vitest';
-import type { CacheStats, TranslatorStatus } from '../../../guest/protocol.ts';
+import type { TranslatorStatus } from '../../../guest/protocol.ts';
+import type { CacheStats } from '../../../guest/translation-protocol.ts';
 import { type Claim, type Context, MACHINE, type Result } from '../../../host/dev/mac-check/claim.ts';
 import { CLAIMS } from '../../../host/dev/mac-check/claims/index.ts';
 import { readFacts } from '../../../host/dev/mac-check/mac-facts.ts';

@@ -2,7 +2,8 @@
  * A Mac that does not exist: answers to the commands of mac-check, made up from what is documented of the programs.
  * None was recorded on a Mac. It shows that the check goes through, judges and reports; what a Mac says it cannot show.
  */
-import type { CacheStats, TranslatorStatus } from '../../../guest/protocol.ts';
+import type { TranslatorStatus } from '../../../guest/protocol.ts';
+import type { CacheStats } from '../../../guest/translation-protocol.ts';
 import type { Capability } from '../../../host/drivers/driver.ts';
 import { ADDON_PROTOCOL, type VzEvent, type VzFailure, type VzState } from '../../../host/drivers/vz/addon.ts';
 import type { MachineStatus } from '../../../host/machine/machine.ts';
