@@ -24,8 +24,7 @@ export function renderReadmeTable(sessions: readonly Session[]): string {
   }));
   return [
     armTable(parts.flatMap(({ view, suites }) => armRows(view, suites))),
-    ...parts.flatMap(({ view }) => means(view)),
-    ...parts.map(({ session, suites }) => describeRun(session, suites)),
+    ...parts.flatMap(({ view, session, suites }) => [...means(view), describeRun(session, suites)]),
   ].join('\n\n');
 }
 
