@@ -11,7 +11,7 @@ const PROGRAMS = [
   'test/unit/cli/*.test.ts',
   'test/unit/guest/{engine,exec,package,rosetta,router,router-starts,runc-shim,runc-shim-scratch}.test.ts',
   'test/unit/images/{build,download}.test.ts',
-  'test/unit/mac-check/command-line.test.ts',
+  'test/unit/mac-check/{command-line,scripts}.test.ts',
   'test/unit/native/*.test.ts',
 ];
 

@@ -103,12 +103,24 @@ describe('mistakes that a start tells', () => {
     });
   });
 
-  test('a kernel that is none', async () => {
+  test('a folder in place of a kernel', async () => {
     const plan = await makeGuestPlan();
     const kernel = path.join(path.dirname(plan.serialLog), 'share');
     expect(await failure({ ...plan, boot: { ...plan.boot, kernel } })).toMatchObject({
+      code: 'E_INVALID',
+      what: expect.stringContaining('The kernel is no file'),
+      facts: { path: kernel },
+    });
+  });
+
+  test('what QEMU itself refuses, in its words: an initrd larger than the memory', async () => {
+    const plan = await makeGuestPlan();
+    const initialRamdisk = path.join(path.dirname(plan.serialLog), 'huge.img');
+    await writeFile(initialRamdisk, '');
+    await truncate(initialRamdisk, 64 * 1024 ** 3);
+    expect(await failure({ ...plan, boot: { ...plan.boot, initialRamdisk } })).toMatchObject({
       code: 'E_VM_FAILED',
-      why: expect.stringContaining('could not load kernel'),
+      why: expect.stringContaining('could not load initrd'),
     });
   });
 
