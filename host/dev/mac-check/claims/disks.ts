@@ -37,6 +37,12 @@ function withBlockDevice(context: Context, node: (typeof NODES)[number]): Comman
   return { argv: ['/bin/sh', '-c', WITH_DEVICE, 'sh', blockImage(context), node, link, ...argv], limitMs };
 }
 
+/** All went well; what the delegate was told is evidence for people. */
+const judgeDelegate: Claim['judge'] = ([result]) => {
+  if (result === undefined) return unclear('');
+  return judged(allWell(linesOf(result)), `delegate: ${newsOf(result).join(', ') || 'nothing'}\n${said(result)}`);
+};
+
 /** What the delegate of the attachment said, in order. */
 const newsOf = (result: Result): string[] =>
   linesOf(result).flatMap(({ event, kind, error }) =>
@@ -75,10 +81,7 @@ export const DISK_CLAIMS: readonly Claim[] = [
         nbd: { listen: 0, bytes: BYTES, cuts: 0 },
       }),
     ],
-    judge: ([result]) => {
-      if (result === undefined) return unclear('');
-      return judged(allWell(linesOf(result)), `delegate: ${newsOf(result).join(', ') || 'nothing'}\n${said(result)}`);
-    },
+    judge: judgeDelegate,
   },
   {
     id: 'life-nbd-reconnect',
@@ -98,10 +101,7 @@ export const DISK_CLAIMS: readonly Claim[] = [
         }),
       ];
     },
-    judge: ([result]) => {
-      if (result === undefined) return unclear('');
-      return judged(allWell(linesOf(result)), `delegate: ${newsOf(result).join(', ') || 'nothing'}\n${said(result)}`);
-    },
+    judge: judgeDelegate,
   },
   {
     id: 'life-nbd-absent',
