@@ -21,8 +21,8 @@ const LOCK_TIMEOUT_MS = 30_000;
 
 /**
  * Adds a session, a line for each benchmark and arm. Resolves to the number of lines that were written: those that the file
- * lacks, so none when it has the whole session, and the rest of one whose append was cut off. Throws `E_LOCKED`, `E_INVALID` (the file is beyond all bounds) and what the file system says;
- * the file is then as it was.
+ * lacks, so none when it has the whole session, and the rest of one whose append was cut off. Throws `E_LOCKED`, `E_INVALID`
+ * (the file is beyond all bounds) and what the file system says; the file is then as it was.
  */
 export async function appendSession(file: string, session: Session): Promise<number> {
   return await exclusively(file, async (handle) => {

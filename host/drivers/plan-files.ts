@@ -10,7 +10,8 @@ const SECTOR_BYTES = 512;
 
 /**
  * Throws `E_NOT_FOUND` (kernel, initrd, disk, share), `E_STATE` (not readable or writable), `E_CORRUPT` (a disk of the
- * wrong size) or `E_INVALID` (a share that is no folder, a kernel or initrd that is no file), and what {@link checkExternalDisk} throws.
+ * wrong size) or `E_INVALID` (a share that is no folder, a kernel or initrd that is no file), and what
+ * {@link checkExternalDisk} throws.
  */
 export async function checkPlanFiles(plan: MachinePlan): Promise<void> {
   await checkFile(plan.boot.kernel, 'kernel', 'Build the image again with `rosetta-vm image build`.');
