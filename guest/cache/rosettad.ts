@@ -4,7 +4,7 @@
  * on a Mac.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { access, chmod, lstat, mkdir, rm } from 'node:fs/promises';
+import { access, chmod, lstat, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RosettaVmError } from '../../host/errors.ts';
@@ -22,6 +22,8 @@ const STEADY_MS = 60_000;
 /** A translation of a large program takes seconds; a file that is empty for longer will stay so. */
 const UNFINISHED_MS = 60_000;
 const MAX_SAID_CHARACTERS = 500;
+/** `__SO_ACCEPTCON` of include/uapi/linux/net.h: set by listen(2). */
+const SO_ACCEPTCON = 1 << 16;
 /** Of the cache's folder, of the socket's below it, and of the socket: the same that Parallels Tools give them. */
 const FOLDER_MODE = 0o711;
 const SOCKET_MODE = 0o766;
@@ -187,11 +189,11 @@ class RosettaDaemon implements CacheServer {
     void ended.then((said) => {
       how = said;
     });
-    // Its type is SOCK_SEQPACKET, which Node cannot connect to: the file in the folder is the sign.
-    while (!(await isSocket(this.#socket))) {
+    // Its type is SOCK_SEQPACKET, which Node cannot connect to: the file in the folder, and the kernel's table, are the signs.
+    while (!((await isSocket(this.#socket)) && (await isListening(path.basename(this.#socket))))) {
       if (how !== undefined || this.#stopped.signal.aborted) throw notServing(`It ended: ${how ?? 'it was stopped'}.`);
       if (performance.now() > deadline) {
-        throw notServing(`${this.#socket} did not appear within ${READY_TIMEOUT_MS / 1000} s (pid ${child.pid}).`);
+        throw notServing(`${this.#socket} was not served within ${READY_TIMEOUT_MS / 1000} s (pid ${child.pid}).`);
       }
       await sleep(POLL_MS);
     }
@@ -202,6 +204,18 @@ async function isSocket(file: string): Promise<boolean> {
   return lstat(file).then(
     (found) => found.isSocket(),
     () => false,
+  );
+}
+
+/**
+ * Whether a process listens on a socket of this name. bind(2) makes the file, and whoever connects before listen(2) is
+ * refused. Compared are the last parts: the table has the path as it was bound, which may be a relative one.
+ */
+async function isListening(name: string): Promise<boolean> {
+  // Num RefCount Protocol Flags Type St Inode Path (net/unix/af_unix.c, unix_seq_show)
+  const table = (await readFile('/proc/net/unix', 'utf8')).split('\n').map((row) => row.trim().split(/\s+/));
+  return table.some(
+    (row) => (Number.parseInt(row[3] ?? '', 16) & SO_ACCEPTCON) !== 0 && path.basename(row[7] ?? '') === name,
   );
 }
 

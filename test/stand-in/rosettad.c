@@ -12,7 +12,8 @@
  *
  * The real ones learn the configured path through an ioctl on the share; this reads it from the file `configured-path`
  * beside it. With a file `binds-configured` there, the daemon binds the configured path, as it may one day; with one
- * `private-folder` it keeps others from uds, as its umask may say. Each start adds its process id to `starts`.
+ * `private-folder` it keeps others from uds, as its umask may say; with one `listens-late` a while passes from bind(2) to
+ * listen(2), as on a busy machine. Each start adds its process id to `starts`.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { DIGEST_BYTES = 32, PATH_BYTES = 4096, COPY_BYTES = 65536 };
+enum { DIGEST_BYTES = 32, PATH_BYTES = 4096, COPY_BYTES = 65536, LATE_US = 300000 };
 
 /* FIPS 180-4. The constants are the fractions of the roots of the first primes, computed as it says. */
 static uint32_t root_fraction(unsigned prime, int cube) {
@@ -233,7 +234,10 @@ static int run_daemon(const char *folder) {
     chmod(name, 0700);
   }
   int server = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (bind(server, (struct sockaddr *)&address, sizeof address) != 0 || listen(server, 64) != 0) {
+  snprintf(name, sizeof name, "%s/listens-late", own_folder);
+  int late_us = access(name, F_OK) == 0 ? LATE_US : 0;
+  if (bind(server, (struct sockaddr *)&address, sizeof address) != 0 || usleep(late_us) != 0 ||
+      listen(server, 64) != 0) {
     fprintf(stderr, "rosetta error: Failed bind socket: %d\n", errno);
     __builtin_trap();
   }

@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, statSync } from 'node:fs';
 import {
@@ -15,7 +15,6 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -125,14 +124,21 @@ describe('rosettad', () => {
     expect([await translate(), await translate()]).toEqual(['translated', 'hit']);
   });
 
-  it.each(['uds', 'configured'])('starts where one that was killed has left its socket (%s)', async (which) => {
-    if (which === 'configured') await writeFile(path.join(share, 'binds-configured'), '');
-    await mkdir(path.join(cacheDirectory, 'uds'));
-    const left = createServer().listen(path.join(cacheDirectory, 'uds', 'rosetta.sock'));
-    await once(left, 'listening');
+  it('is up when it listens, not when its socket is there', async () => {
+    await writeFile(path.join(share, 'listens-late'), '');
     await serve();
     expect(await translate()).toBe('translated');
-    left.close();
+  });
+
+  it.each(['uds', 'configured'])('starts where one that was killed has left its socket (%s)', async (which) => {
+    await mkdir(path.join(cacheDirectory, 'uds'));
+    const killed = spawn(path.join(share, 'rosettad'), ['daemon', cacheDirectory]);
+    await expect.poll(() => readdir(path.join(cacheDirectory, 'uds'))).toEqual(['rosetta.sock']);
+    killed.kill('SIGKILL');
+    await once(killed, 'exit');
+    if (which === 'configured') await writeFile(path.join(share, 'binds-configured'), '');
+    await serve();
+    expect(await translate()).toBe('translated');
   });
 
   it('comes back when it dies; meanwhile programs find no socket, and its owner knows', async () => {
