@@ -10,7 +10,7 @@ const PROGRAMS = [
   'test/unit/benchmarks/report/page.test.ts',
   'test/unit/build/command.test.ts',
   'test/unit/cli/*.test.ts',
-  'test/unit/guest/{engine,exec,package,rosetta,router,router-starts,runc-shim,runc-shim-scratch}.test.ts',
+  'test/unit/guest/{engine,exec,network-key,package,rosetta,router,router-starts,runc-shim,runc-shim-scratch}.test.ts',
   'test/unit/images/{base-image-command,build,download}.test.ts',
   'test/unit/mac-check/{command-line,scripts}.test.ts',
   'test/unit/native/*.test.ts',

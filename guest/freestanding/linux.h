@@ -13,10 +13,12 @@
 #if defined(__aarch64__)
 enum {
   SYS_fgetxattr = 10,
+  SYS_dup3 = 24,
   SYS_renameat2 = 276,
   SYS_unlinkat = 35,
   SYS_openat = 56,
   SYS_close = 57,
+  SYS_pipe2 = 59,
   SYS_getdents64 = 61,
   SYS_read = 63,
   SYS_write = 64,
@@ -29,6 +31,8 @@ enum {
   SYS_exit_group = 94,
   SYS_prctl = 167,
   SYS_getpid = 172,
+  SYS_socket = 198,
+  SYS_connect = 203,
   SYS_clone = 220,
   SYS_execve = 221,
   SYS_mmap = 222,
@@ -74,6 +78,8 @@ enum {
   SYS_pread64 = 17,
   SYS_getpid = 39,
   SYS_sendfile = 40,
+  SYS_socket = 41,
+  SYS_connect = 42,
   SYS_clone = 56,
   SYS_execve = 59,
   SYS_wait4 = 61,
@@ -86,6 +92,8 @@ enum {
   SYS_unlinkat = 263,
   SYS_readlinkat = 267,
   SYS_utimensat = 280,
+  SYS_dup3 = 292,
+  SYS_pipe2 = 293,
   SYS_renameat2 = 316,
   SYS_memfd_create = 319,
   SYS_execveat = 322,
@@ -141,7 +149,7 @@ enum { S_IFMT = 0170000, S_IFREG = 0100000, S_ISUID = 04000, S_ISGID = 02000 };
 enum { AT_NULL = 0, AT_EXECFD = 2, AT_FLAGS = 8, AT_SECURE = 23, AT_FLAGS_PRESERVE_ARGV0 = 1 };
 /* include/uapi/linux/prctl.h, include/uapi/asm-generic/signal.h; SIGCHLD is 17 on both. */
 enum { PR_SET_PDEATHSIG = 1, SIGKILL = 9, SIGCHLD = 17 };
-enum { STDERR = 2 };
+enum { STDIN = 0, STDERR = 2 };
 
 static inline int open_at(int folder, const char *path, int flags, int mode) {
   return (int)syscall6(SYS_openat, folder, (long)path, flags, mode, 0, 0);
@@ -161,11 +169,18 @@ static inline void close_file(int file) { syscall6(SYS_close, file, 0, 0, 0, 0, 
 static inline long read_at(int file, void *buffer, size_t length, int64_t offset) {
   return syscall6(SYS_pread64, file, (long)buffer, (long)length, offset, 0, 0);
 }
+static inline long read_file(int file, void *buffer, size_t length) {
+  return syscall6(SYS_read, file, (long)buffer, (long)length, 0, 0, 0);
+}
 static inline long write_file(int file, const void *buffer, size_t length) {
   return syscall6(SYS_write, file, (long)buffer, (long)length, 0, 0, 0);
 }
 static inline int file_status(int file, struct file_status *status) {
   return (int)syscall6(SYS_fstat, file, (long)status, 0, 0, 0, 0);
+}
+/* Answers how many bytes of the target were written; without a NUL (readlinkat(2)). */
+static inline long link_target(const char *path, char *buffer, size_t size) {
+  return syscall6(SYS_readlinkat, AT_FDCWD, (long)path, (long)buffer, (long)size, 0, 0);
 }
 static inline int execute(const char *path, char *const *argv, char *const *envp) {
   return (int)syscall6(SYS_execve, (long)path, (long)argv, (long)envp, 0, 0, 0);

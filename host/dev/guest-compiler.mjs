@@ -22,6 +22,7 @@ const PROGRAMS = {
     'engine/runc-shim/bundle.c',
     'engine/runc-shim/config.c',
     'engine/runc-shim/json.c',
+    'engine/runc-shim/network-key.c',
     'engine/runc-shim/scratch.c',
   ],
 };

@@ -1,7 +1,7 @@
 /*
  * Stands before runc on dockerd's PATH, so in front of `docker run` and of BuildKit: gives containers of x86_64 programs
  * what the translator needs, then becomes the OCI runtime, or waits for it. It also removes what the translator left
- * (scratch.h). It asks nobody, so it works while the agent does not; and whatever is odd leaves the container as it was,
+ * (scratch.h), and is dockerd's hook of each container's network (network-key.h). It asks nobody, so it works while the agent does not; and whatever is odd leaves the container as it was,
  * which then runs as well as it can without.
  */
 #include "../../freestanding/linux.h"
@@ -9,6 +9,7 @@
 #include "../../freestanding/text.h"
 #include "bundle.h"
 #include "config.h"
+#include "network-key.h"
 #include "scratch.h"
 
 /* Written by the agent (guest/engine/edits.ts); unit tests choose other paths. */
@@ -41,10 +42,11 @@ enum {
 static char edits[MAX_EDITS_BYTES];
 static char config[MAX_CONFIG_BYTES];
 static char hook[MAX_EDITS_BYTES];
-static char edited[MAX_CONFIG_BYTES + 3 * MAX_EDITS_BYTES];
+static char with_hook[MAX_CONFIG_BYTES + MAX_EDITS_BYTES];
+static char edited[MAX_CONFIG_BYTES + 4 * MAX_EDITS_BYTES];
 
 /* A file's bytes; of length 0 when it is not there, empty, or larger than the buffer. */
-static struct text read_file(int folder, const char *path, char *buffer, size_t size) {
+static struct text read_whole(int folder, const char *path, char *buffer, size_t size) {
   struct text bytes = {buffer, 0};
   int file = open_at(folder, path, O_RDONLY | O_CLOEXEC, 0);
   if (file < 0) return bytes;
@@ -83,14 +85,17 @@ static struct text adapt(const char *path, int stays) {
   struct text at_end = {hook, 0};
   int bundle = open_file(path, O_RDONLY);
   if (bundle < 0) return at_end;
-  struct text wanted = read_file(AT_FDCWD, EDITS_FILE, edits, sizeof edits);
-  struct text given = read_file(bundle, CONFIG, config, sizeof config);
+  struct text wanted = read_whole(AT_FDCWD, EDITS_FILE, edits, sizeof edits);
+  struct text given = read_whole(bundle, CONFIG, config, sizeof config);
+  struct text changed = {with_hook, take_network_key_hook(given, with_hook, sizeof with_hook)};
+  if (changed.length > 0) given = changed;
   if (wanted.length > 0 && given.length > 0 && is_x86_64_bundle(bundle, given)) {
     at_end.length = write_scratch_hook(bundle, given, wanted, hook, sizeof hook);
     struct text none = {hook, 0};
     size_t length = edit_config(given, wanted, stays ? none : at_end, edited, sizeof edited);
-    if (length > 0) replace_config(bundle, (struct text){edited, length});
+    if (length > 0) changed = (struct text){edited, length};
   }
+  if (changed.length > 0) replace_config(bundle, changed);
   close_file(bundle);
   return stays ? at_end : (struct text){hook, 0};
 }
@@ -118,6 +123,7 @@ int start(const struct process *self) {
     remove_scratch(self->argc, self->argv);
     return 0;
   }
+  if (self->argc > 0 && is_text(text_of(self->argv[0]), NETWORK_KEY_COMMAND)) return send_network_key(self);
   const char *bundle = bundle_of(self);
   struct text at_end = {hook, 0};
   if (bundle != NULL) at_end = adapt(bundle, runs_to_end(self));

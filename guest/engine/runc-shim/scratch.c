@@ -100,10 +100,6 @@ static void find_home(int root, struct text config, char *home) {
   if (!found && !find_in_passwd(root, user_id, home)) home[0] = '\0';
 }
 
-static long link_target(const char *path, char *buffer, size_t size) {
-  return syscall6(SYS_readlinkat, AT_FDCWD, (long)path, (long)buffer, (long)size, 0, 0);
-}
-
 /* Answers 0 when one of the wanted times cannot be had, as from a file system that does not keep it. */
 static int times_of(int folder, const char *name, uint32_t wanted, struct extended_status *times) {
   int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW;
