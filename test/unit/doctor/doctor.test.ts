@@ -1,6 +1,6 @@
 import { readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { renderDiagnosis } from '../../../host/cli/commands/doctor.ts';
 import { PLAIN } from '../../../host/cli/style.ts';
 import { hostChecks, nodeCheck } from '../../../host/doctor/checks.ts';
@@ -21,6 +21,8 @@ interface Host {
   /** The only folder on PATH. */
   readonly bin: string;
 }
+
+afterEach(() => vi.unstubAllEnvs());
 
 /** A host that has the named tools and nothing else, and a state folder of its own. */
 async function host(tools: readonly string[]): Promise<Host> {
