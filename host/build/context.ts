@@ -144,7 +144,11 @@ export function packContext(root: string, entries: readonly ContextEntry[]): Rea
     preservePaths: true,
     maxReadSize: READ_BYTES,
     jobs: 1,
-    onWriteEntry: (entry) => void entry.once('end', () => setImmediate(addNext)),
+    onWriteEntry: (entry) => {
+      // Else when a file was read last would make another archive of the same files: reading them for the first did.
+      if (entry.stat !== undefined) entry.stat.atime = entry.stat.ctime = entry.stat.mtime;
+      entry.once('end', () => setImmediate(addNext));
+    },
   });
   // One at a time: node-tar 7.5 ends an archive twice when hard links wait in its queue for the file that they link to.
   function addNext(): void {

@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { packageFile } from '../../host/package-root.ts';
-import { compileAmd64, rosettaVm, runInGuest, sharedAgent, sharedMachine } from './support.ts';
+import { type DockerCli, sharedDockerCli } from './docker-cli.ts';
+import { amd64Image, compileAmd64, rosettaVm, runInGuest, sharedAgent, sharedMachine } from './support.ts';
 
-/** An amd64 image of Debian packages, for steps that need a translator. */
-const AMD64_BASE = 'rvm-test-build:1';
+/** For steps that need a translator. */
+let amd64: string;
+let docker: DockerCli;
 /** The guest's own static busybox makes images of two steps in seconds, without any translator. */
 const NATIVE = ['--platform', 'linux/arm64'];
 let busybox: Buffer;
@@ -19,6 +21,7 @@ beforeAll(async () => {
   const chunks: Buffer[] = [];
   for await (const chunk of session.stdout) chunks.push(chunk as Buffer);
   busybox = Buffer.concat(chunks);
+  docker = await sharedDockerCli();
 }, 60_000);
 
 async function context(files: Readonly<Record<string, string>>): Promise<string> {
@@ -47,8 +50,6 @@ function startBuild(args: readonly string[]) {
   });
   return { process: started, said: () => text };
 }
-
-const docker = async (...argv: string[]) => await runInGuest(await sharedAgent(), ['docker', ...argv]);
 
 /** What builds have left in the guest. */
 const leftovers = async (): Promise<string> => {
@@ -123,7 +124,7 @@ describe('what a build takes and gives', () => {
     });
     const quiet = await build([...NATIVE, '-q', '-t', 'rvm-test:a', '-t', 'rvm-test:b', folder]);
     expect(quiet).toMatchObject({ status: 0, stderr: '' });
-    expect((await docker('image', 'inspect', '--format', '{{.Id}}', 'rvm-test:b')).stdout).toBe(quiet.stdout);
+    expect((await docker(['image', 'inspect', '--format', '{{.Id}}', 'rvm-test:b'])).stdout).toBe(quiet.stdout);
     const archive = path.join(folder, 'image.tar');
     expect(await build([...NATIVE, '-t', 'rvm-test:a', '-o', `type=oci,dest=${archive}`, folder])).toMatchObject({
       status: 0,
@@ -132,7 +133,7 @@ describe('what a build takes and gives', () => {
     const files = await build([...NATIVE, '--target', 'one', '-o', '-', folder]);
     expect(files.status).toBe(0);
     expect(files.stdout).toContain('ustar');
-    await docker('image', 'rm', 'rvm-test:a', 'rvm-test:b');
+    await docker(['image', 'rm', 'rvm-test:a', 'rvm-test:b']);
   });
 });
 
@@ -163,7 +164,7 @@ describe('a build that fails', () => {
     child.process.kill('SIGINT');
     expect(await status).toBe(130);
     expect(await leftovers()).toBe('');
-    await expect.poll(async () => (await docker('ps', '-q')).stdout, { timeout: 30_000 }).toBe('');
+    await expect.poll(async () => (await docker(['ps', '-q'])).stdout, { timeout: 30_000 }).toBe('');
   });
 });
 
@@ -177,13 +178,11 @@ test('the probe says from inside a step what translates and that the cache is in
 
 describe('x86_64 steps', () => {
   beforeAll(async () => {
-    const packages = 'coreutils,dash,perl-base';
-    const made = await rosettaVm(['image', 'base', AMD64_BASE, '-m', sharedMachine(), '--packages', packages]);
-    expect(made).toMatchObject({ status: 0 });
+    amd64 = await amd64Image();
   }, 240_000);
 
   test('are explained: the translator that ran, and what the cache gave', async () => {
-    const folder = await context({ Dockerfile: `FROM ${AMD64_BASE}\nRUN perl -e 1; perl -e 2; true` });
+    const folder = await context({ Dockerfile: `FROM ${amd64}\nRUN perl -e 1; perl -e 2; true` });
     const outcome = await build(['--json', '--explain', '--no-cache', folder]);
     expect(outcome.status).toBe(0);
     const [result] = JSON.parse(outcome.stdout);
@@ -200,7 +199,7 @@ describe('x86_64 steps', () => {
     // bash's words about a child, from a step that only fails with the cache in its container.
     const script =
       '[ ! -e /dev/rvm-cache ] || { echo "line 1: 9 Illegal instruction (core dumped) /opt/tool" >&2; exit 132; }';
-    const folder = await context({ Dockerfile: `FROM ${AMD64_BASE}\nRUN ${script}` });
+    const folder = await context({ Dockerfile: `FROM ${amd64}\nRUN ${script}` });
     onTestFinished(async () => void (await agent.denyRemove({ program: '/opt/tool' }).catch(() => {})));
     expect(await build(['--no-retry', '--no-cache', folder])).toMatchObject({ status: 1 });
     const outcome = await build(['--no-cache', folder]);
@@ -214,7 +213,7 @@ describe('x86_64 steps', () => {
     const agent = await sharedAgent();
     const script =
       '[ ! -e /dev/rvm-cache ] || { echo "line 1: 9 Illegal instruction (core dumped) /opt/tool" >&2; exit 132; }; echo second; while :; do :; done';
-    const folder = await context({ Dockerfile: `FROM ${AMD64_BASE}\nRUN ${script}` });
+    const folder = await context({ Dockerfile: `FROM ${amd64}\nRUN ${script}` });
     const child = startBuild(['--no-cache', folder]);
     const gone = new Promise((resolve) => child.process.once('exit', resolve));
     await expect.poll(child.said, { timeout: 120_000 }).toMatch(/^#\d+ (?:[\d.]+ )?second/m);
@@ -228,7 +227,7 @@ describe('x86_64 steps', () => {
 
   test('whose program its translator cannot run get the next translator, and from then on at once', async () => {
     const agent = await sharedAgent();
-    const folder = await context({ Dockerfile: `FROM ${AMD64_BASE}\nCOPY picky /opt/picky\nRUN ["/opt/picky"]` });
+    const folder = await context({ Dockerfile: `FROM ${amd64}\nCOPY picky /opt/picky\nRUN ["/opt/picky"]` });
     await compilePicky(folder);
     onTestFinished(async () => void (await agent.denyRemove({ program: '/opt/picky' }).catch(() => {})));
     const first = await build(['--no-cache', folder]);

@@ -1,9 +1,9 @@
 /** What the runc shim does to containers, and what it leaves alone: with it, without it, and beside what a user asks for. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { AgentClient } from '../../host/channel/agent-client.ts';
-import { type Outcome, rosettaVm, runInGuest, sharedAgent, sharedMachine } from './support.ts';
+import { type DockerCli, type DockerOutcome, sharedDockerCli } from './docker-cli.ts';
+import { amd64Image, runInGuest, sharedAgent } from './support.ts';
 
-const AMD64 = 'test/containers:dash';
 /** The same with files that BuildKit mounts over. */
 const FILLED = 'test/containers:filled';
 const ARM64 = 'test/containers:busybox';
@@ -15,11 +15,12 @@ const EDITS = '/run/rosetta-vm/engine/edits';
 const PROBE = 'uname -m; test -w /dev/rvm-cache && echo cache; test -w /dev/rvm/table || echo guarded';
 
 let agent: AgentClient;
+let docker: DockerCli;
+let amd64: string;
 beforeAll(async () => {
   agent = await sharedAgent();
-  const base = ['image', 'base', AMD64, '--machine', sharedMachine(), '--packages', 'dash,coreutils,mount'];
-  const { status, stderr } = await rosettaVm(base);
-  expect(status, stderr).toBe(0);
+  docker = await sharedDockerCli();
+  amd64 = await amd64Image();
   await guest(`cd /tmp && mkdir -p native/bin && cp /bin/busybox native/bin/ && tar -C native -c . |
     docker import --platform linux/arm64 - ${ARM64}`);
 }, 170_000);
@@ -30,10 +31,8 @@ async function guest(script: string): Promise<string> {
   return stdout;
 }
 
-const docker = (...args: string[]): Promise<Outcome> => runInGuest(agent, ['docker', ...args]);
-
-const runAmd64 = (options: readonly string[], script: string): Promise<Outcome> =>
-  docker('run', '--rm', '--platform', 'linux/amd64', ...options, AMD64, 'sh', '-c', script);
+const runAmd64 = (options: readonly string[], script: string): Promise<DockerOutcome> =>
+  docker(['run', '--rm', '--platform', 'linux/amd64', ...options, amd64, 'sh', '-c', script]);
 
 /** Runs `work` while dockerd finds the runtime itself where the shim is otherwise. */
 async function withoutShim<T>(work: () => Promise<T>): Promise<T> {
@@ -49,10 +48,10 @@ async function withoutShim<T>(work: () => Promise<T>): Promise<T> {
 async function builtImage(tag: string, more = 'true'): Promise<string> {
   const script = `mkdir /made && cp /bin/true /made/true && touch -d @0 /made/true /made && ${more}`;
   const dockerfile = `FROM ${FILLED}\nRUN ${script}\n`;
-  const argv = ['docker', 'build', '--no-cache', '--platform', 'linux/amd64', '--network', 'none', '-t', tag, '-'];
-  const built = await runInGuest(agent, argv, { input: dockerfile });
-  expect(built.exit, built.stderr).toMatchObject({ code: 0 });
-  return (await docker('image', 'inspect', '--format', '{{json .RootFS}} {{json .Config}}', tag)).stdout;
+  const argv = ['build', '--no-cache', '--platform', 'linux/amd64', '--network', 'none', '-t', tag, '-'];
+  const built = await docker(argv, dockerfile);
+  expect(built.status, built.stderr).toBe(0);
+  return (await docker(['image', 'inspect', '--format', '{{json .RootFS}} {{json .Config}}', tag])).stdout;
 }
 
 describe('an image', () => {
@@ -60,7 +59,7 @@ describe('an image', () => {
     // BuildKit mounts these two in every step. Where they are missing it makes and removes them, and the time of /etc
     // gets into the layer: two builds then differ, shim or not.
     await guest(`cd $(mktemp -d) && mkdir -p etc home/me && touch etc/hosts etc/resolv.conf &&
-      printf 'FROM ${AMD64}\\nCOPY etc /etc/\\nCOPY home /home/\\nENV HOME=/home/me\\n' > Dockerfile &&
+      printf 'FROM ${amd64}\\nCOPY etc /etc/\\nCOPY home /home/\\nENV HOME=/home/me\\n' > Dockerfile &&
       docker build --platform linux/amd64 -t ${FILLED} .`);
   }, 120_000);
 
@@ -106,19 +105,15 @@ describe('a container of x86_64 programs has translator and cache', () => {
     ['without any capability', ['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges']],
     ['with mounts of its own', ['--volume', '/data:/dev/mine:ro', '--tmpfs', '/scratch']],
   ])('%s', async (_how, options) => {
-    const { stdout, stderr, exit } = await runAmd64(options, PROBE);
-    expect({ stdout, stderr, exit }).toMatchObject({
-      stdout: 'x86_64\ncache\nguarded\n',
-      exit: { code: 0 },
-    });
+    expect(await runAmd64(options, PROBE)).toMatchObject({ stdout: 'x86_64\ncache\nguarded\n', status: 0 });
   });
 
   it('and what `docker exec` starts in it has them too', async () => {
-    const { stdout: id } = await docker('run', '-d', '--platform', 'linux/amd64', AMD64, 'sleep', '60');
+    const { stdout: id } = await docker(['run', '-d', '--platform', 'linux/amd64', amd64, 'sleep', '60']);
     try {
-      expect((await docker('exec', id.trim(), 'sh', '-c', PROBE)).stdout).toBe('x86_64\ncache\nguarded\n');
+      expect((await docker(['exec', id.trim(), 'sh', '-c', PROBE])).stdout).toBe('x86_64\ncache\nguarded\n');
     } finally {
-      await docker('rm', '--force', id.trim());
+      await docker(['rm', '--force', id.trim()]);
     }
   });
 
@@ -132,7 +127,7 @@ describe('a container of x86_64 programs has translator and cache', () => {
     // One script, because no other could be started meanwhile.
     const stdout = await guest(`agent=$(pgrep -f '[b]oot/agent.cjs')
       kill -STOP $agent
-      timeout 60 docker run --rm --platform linux/amd64 ${AMD64} sh -c '${PROBE}'
+      timeout 60 docker run --rm --platform linux/amd64 ${amd64} sh -c '${PROBE}'
       status=$?
       kill -CONT $agent
       exit $status`);
@@ -146,8 +141,8 @@ describe('a container without /proc', () => {
 
   it('has translator and cache for what starts when /proc has gone', async () => {
     const before = await qemuExecs();
-    const { stdout, stderr, exit } = await runAmd64(['--privileged'], `umount -l /proc && ls /proc; ${PROBE}`);
-    expect({ stdout, stderr, exit }).toMatchObject({ stdout: 'x86_64\ncache\nguarded\n', exit: { code: 0 } });
+    const ran = await runAmd64(['--privileged'], `umount -l /proc && ls /proc; ${PROBE}`);
+    expect(ran).toMatchObject({ stdout: 'x86_64\ncache\nguarded\n', status: 0 });
     // It would say x86_64 as well.
     expect(await qemuExecs()).toBe(before);
   });
@@ -161,7 +156,7 @@ describe('a container without /proc', () => {
       config.linux.maskedPaths = config.linux.readonlyPaths = [];
       fs.writeFileSync('config.json', JSON.stringify(config));`;
     const script = `cd $(mktemp -d) && mkdir rootfs && ${SHIM} spec && node -e "$1" &&
-      id=$(docker create --platform linux/amd64 ${AMD64} sh) && docker export $id | tar -x -C rootfs -f - &&
+      id=$(docker create --platform linux/amd64 ${amd64} sh) && docker export $id | tar -x -C rootfs -f - &&
       docker rm $id >/dev/null && ${SHIM} run no-proc; status=$?; rm -rf "$PWD"; exit $status`;
     const before = await qemuExecs();
     const ran = await runInGuest(agent, ['sh', '-c', script, 'sh', edit]);
@@ -174,7 +169,7 @@ describe('a container of arm64 programs', () => {
   const run = (...script: string[]): string[] => ['run', '--rm', '--platform', 'linux/arm64', ARM64, ...script];
 
   it('is not touched', async () => {
-    const { stdout } = await docker(...run('/bin/busybox', 'cat', '/proc/self/mountinfo'));
+    const { stdout } = await docker(run('/bin/busybox', 'cat', '/proc/self/mountinfo'));
     expect(stdout).toContain('/proc');
     expect(stdout).not.toContain('rvm');
   });
@@ -182,7 +177,7 @@ describe('a container of arm64 programs', () => {
   it('starts as fast as without the shim', async () => {
     const once = async (): Promise<number> => {
       const started = performance.now();
-      expect((await docker(...run('/bin/busybox', 'true'))).exit).toMatchObject({ code: 0 });
+      expect((await docker(run('/bin/busybox', 'true'))).status).toBe(0);
       return performance.now() - started;
     };
     await once();

@@ -6,6 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import * as tar from 'tar';
 import { statePaths } from '../../host/paths.ts';
 import { buildBaseRoot } from '../../images/index.ts';
+import { machines, sharedMachine } from './support.ts';
 
 const PROGRAM = 'usr/bin/docker';
 const PLUGINS = 'usr/libexec/docker/cli-plugins';
@@ -43,6 +44,11 @@ export async function dockerCli(host: string): Promise<DockerCli> {
     return { status, stdout: stdout.toString('utf8'), stderr: stderr.toString('utf8') };
   };
   return Object.assign(run, { program, env, start });
+}
+
+/** One that goes to the machine that all tests share. Started in the guest instead, each would take seconds. */
+export async function sharedDockerCli(): Promise<DockerCli> {
+  return await dockerCli((await machines.status(sharedMachine())).docker?.host ?? '');
 }
 
 async function unpacked(): Promise<string> {

@@ -59,6 +59,15 @@ export function rosettaVm(args: readonly string[], env: NodeJS.ProcessEnv = {}):
   });
 }
 
+/** An amd64 image of Debian packages in the shared machine's engine; made on the first call, and not to be removed. */
+export async function amd64Image(): Promise<string> {
+  const name = 'rvm-test:amd64';
+  const base = ['image', 'base', name, '--machine', sharedMachine()];
+  const { status, stderr } = await rosettaVm([...base, '--packages', 'coreutils,dash,mount,perl-base']);
+  if (status !== 0) throw new Error(stderr);
+  return name;
+}
+
 /** A small amd64 Debian tree in the guest; made on the first call. */
 export function amd64Tree(agent: AgentClient): Promise<string> {
   return ensureGuestTree({

@@ -93,8 +93,11 @@ describe('the command line in the guest', () => {
   const line = (change: Partial<BuildRequest>): string => buildxArguments({ ...plain, ...change }, places).join(' ');
 
   test('of a plain build', () => {
-    expect(line({})).toBe(
-      'docker buildx build --builder default --progress rawjson --platform linux/amd64 --file /data/builds/x/definition/Dockerfile --iidfile /data/builds/x/image-id -- /data/builds/x/context',
+    const [shell, option, script, ...rest] = buildxArguments(plain, places);
+    expect([shell, option]).toEqual(['sh', '-c']);
+    expect(script).toMatch(/docker-buildx; .*\|\| exec docker buildx "\$@"; exec \$p "\$@"$/);
+    expect(rest.join(' ')).toBe(
+      'buildx build --builder default --progress rawjson --platform linux/amd64 --file /data/builds/x/definition/Dockerfile --iidfile /data/builds/x/image-id -- /data/builds/x/context',
     );
   });
 
