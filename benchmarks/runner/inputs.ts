@@ -1,13 +1,17 @@
 /** Brings what a benchmark works on into its layer of the tree. */
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Pack } from 'tar';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { extract, Pack } from 'tar';
 import { runInGuest } from '../../host/channel/guest-command.ts';
 import type { AgentClient } from '../../host/index.ts';
 import { packageFile } from '../../host/package-root.ts';
 import type { Architecture } from '../../images/debian/archive.ts';
 import { sha256Of } from '../../images/debian/download.ts';
+import { decompress } from '../../images/debian/xz.ts';
 import type { Input } from '../suites/schema.ts';
 import { type ArchiveFile, type FetchOptions, fetchDebs, fetchSource } from './archive-files.ts';
 import type { Layer } from './guest-layer.ts';
@@ -35,10 +39,11 @@ export async function bringInput(input: Input, options: InputOptions): Promise<v
 async function bringExample(example: string, to: string, options: InputOptions): Promise<void> {
   const source = packageFile(`examples/${example}`);
   if ((await stat(source)).isDirectory()) {
-    const pack = new Pack({ cwd: source, portable: true, mtime: MODIFIED, filter: (name) => !isBuilt(name) });
-    pack.add('.');
-    pack.end();
-    await unpack('tar -x -f -', to, pack as unknown as AsyncIterable<Buffer>, options);
+    await sendFolder(
+      new Pack({ cwd: source, mtime: MODIFIED, filter: (name) => !isBuilt(name), ...PLAIN }),
+      to,
+      options,
+    );
   } else {
     await write(to, createReadStream(source), options);
   }
@@ -53,10 +58,21 @@ const BUILT: ReadonlySet<string> = new Set([
 /** Whether a file or folder of an example is made by its own build. */
 export const isBuilt = (name: string): boolean => name.endsWith('.o') || BUILT.has(path.basename(name));
 
+/**
+ * Unpacked here and packed again: some upstream archives, GNU hello's among them, are in the tar format of Unix V7, which
+ * the guest's busybox does not take. Times stay, for make.
+ */
 async function bringSource(name: string, to: string, options: InputOptions): Promise<void> {
   const file = await fetchSource(name, options);
-  const flag = (await isXz(file)) ? '-J' : '-z';
-  await unpack(`tar -x ${flag} --strip-components=1 -f -`, to, read(file.path), options);
+  const folder = await mkdtemp(path.join(tmpdir(), 'rosetta-vm-source-'));
+  try {
+    const compression = (await isXz(file)) ? 'xz' : 'gzip';
+    const plain = Readable.from(decompress(read(file.path), compression), { objectMode: false });
+    await pipeline(plain, extract({ cwd: folder, strip: 1, preserveOwner: false }), { signal: options.signal });
+    await sendFolder(new Pack({ cwd: folder, ...PLAIN }), to, options);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** By its first bytes (xz-file-format.txt, 2.1.1.1): the download's name is its digest. */
@@ -106,8 +122,13 @@ async function write(to: string, content: AsyncIterable<Buffer>, options: InputO
   await run('mkdir -p "$(dirname "$1")" && cat > "$1"', to, content, options);
 }
 
-async function unpack(tar: string, to: string, content: AsyncIterable<Buffer>, options: InputOptions): Promise<void> {
-  await run(`mkdir -p "$1" && cd "$1" && ${tar}`, to, content, options);
+/** What is of this host alone stays here. */
+const PLAIN = { portable: true } as const;
+
+async function sendFolder(pack: Pack, to: string, options: InputOptions): Promise<void> {
+  pack.add('.');
+  pack.end();
+  await run('mkdir -p "$1" && cd "$1" && tar -x -f -', to, pack as unknown as AsyncIterable<Buffer>, options);
 }
 
 /** By the guest's own native tools, into the layer's folder itself: nothing has mounted it yet. */

@@ -1,7 +1,8 @@
 /** What a benchmark works on, brought by the guest's own programs; here this computer's run the same scripts. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -12,9 +13,11 @@ import { packageFile } from '../../../../host/package-root.ts';
 import { statePaths } from '../../../../host/paths.ts';
 import { ignoreProgress } from '../../../../host/progress.ts';
 
+/** First on PATH, as in the guest: some things are busybox's. */
+let programs = '';
 const agent = {
   exec: async ({ argv: [program = '', ...args] }: { readonly argv: readonly string[] }) => {
-    const child = spawn(program, args, { stdio: 'pipe' });
+    const child = spawn(program, args, { stdio: 'pipe', env: { PATH: `${programs}:${process.env.PATH}` } });
     return {
       ...{ stdin: child.stdin, stdout: child.stdout, stderr: child.stderr },
       exit: once(child, 'close').then(([code, signal]) => ({ code, signal })),
@@ -23,10 +26,15 @@ const agent = {
   },
 } as unknown as AgentClient;
 
-/** Resolves to the layer's folder. */
-async function brought(input: Input): Promise<string> {
+async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'rvm-inputs-'));
   onTestFinished(() => rm(folder, { recursive: true }));
+  return folder;
+}
+
+/** Resolves to the layer's folder. */
+async function brought(input: Input, given?: string): Promise<string> {
+  const folder = given ?? (await temporaryFolder());
   await bringInput(input, {
     agent,
     layer: { tree: '/', setup: folder, scratch: folder },
@@ -62,6 +70,42 @@ describe('an example', () => {
     ['./package.json', false],
   ])('%s is left by its own build: %s', (name, expected) => {
     expect(isBuilt(name)).toBe(expected);
+  });
+});
+
+describe('the sources of a Debian package', () => {
+  /** A folder in which they were downloaded, from an archive that `tar` makes. */
+  async function downloaded(name: string, ...tar: string[]): Promise<string> {
+    const folder = await temporaryFolder();
+    const upstream = path.join(folder, 'upstream');
+    await mkdir(path.join(upstream, 'name-1.0/src'), { recursive: true });
+    await writeFile(path.join(upstream, 'name-1.0/configure'), '#!/bin/sh\n');
+    await chmod(path.join(upstream, 'name-1.0/configure'), 0o755);
+    await utimes(path.join(upstream, 'name-1.0/configure'), 1_500_000_000, 1_500_000_000);
+    await symlink('../configure', path.join(upstream, 'name-1.0/src/link'));
+    const archive = execFileSync('tar', ['-c', ...tar, '-C', upstream, 'name-1.0']);
+    const sha256 = createHash('sha256').update(archive).digest('hex');
+    const { downloads } = statePaths({ ROSETTA_VM_HOME: folder });
+    await mkdir(path.join(downloads, 'sha256'), { recursive: true });
+    await writeFile(path.join(downloads, 'sha256', sha256), archive);
+    await mkdir(path.join(downloads, 'bench'));
+    const record = createHash('sha256').update(`trixie source-${name}`).digest('hex').slice(0, 32);
+    const files = [{ name, sha256, bytes: archive.length, urls: ['http://none.invalid/'] }];
+    await writeFile(path.join(downloads, 'bench', `${record}.json`), JSON.stringify({ schemaVersion: 1, files }));
+    return folder;
+  }
+
+  test.each([
+    ['in the format of Unix V7, as GNU hello has it', ['--format=v7', '-z']],
+    ['in xz', ['-J']],
+  ])("are unpacked by the guest's busybox, %s", async (_what, tar) => {
+    programs = await temporaryFolder();
+    await symlink('/bin/busybox', path.join(programs, 'tar'));
+    const folder = path.join(await brought({ source: 'old', to: '/src' }, await downloaded('old', ...tar)), 'src');
+    const configure = await stat(path.join(folder, 'configure'));
+    expect(configure.mode & 0o777).toBe(0o755);
+    expect(configure.mtime.getTime()).toBe(1_500_000_000_000);
+    expect(await readFile(path.join(folder, 'src/link'), 'utf8')).toBe('#!/bin/sh\n');
   });
 });
 
