@@ -11,7 +11,7 @@ const PROGRAMS = [
   'test/unit/build/command.test.ts',
   'test/unit/cli/*.test.ts',
   'test/unit/guest/{engine,exec,network-key,package,rosetta,router,router-starts,runc-shim,runc-shim-scratch}.test.ts',
-  'test/unit/images/{base-image-command,build,download}.test.ts',
+  'test/unit/images/{base-image-command,build,download,stored}.test.ts',
   'test/unit/mac-check/{command-line,scripts}.test.ts',
   'test/unit/native/*.test.ts',
 ];

@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract, Pack } from 'tar';
 import { runInGuest } from '../../host/channel/guest-command.ts';
+import { RosettaVmError } from '../../host/errors.ts';
 import type { AgentClient } from '../../host/index.ts';
 import { packageFile } from '../../host/package-root.ts';
 import type { Architecture } from '../../images/debian/archive.ts';
@@ -27,6 +28,8 @@ const COPY_LIMIT_MS = 10 * 60_000;
 /** Of every file, so that no product depends on when the sources were checked out. */
 const MODIFIED = new Date('2026-01-01T00:00:00Z');
 const CHUNK_BYTES = 1024 * 1024;
+/** Of sources when unpacked: what is measured is small. */
+const MAX_SOURCE_BYTES = 2 * 1024 ** 3;
 
 /** Throws what fetching, copying and a full disk in the guest throw. */
 export async function bringInput(input: Input, options: InputOptions): Promise<void> {
@@ -39,11 +42,7 @@ export async function bringInput(input: Input, options: InputOptions): Promise<v
 async function bringExample(example: string, to: string, options: InputOptions): Promise<void> {
   const source = packageFile(`examples/${example}`);
   if ((await stat(source)).isDirectory()) {
-    await sendFolder(
-      new Pack({ cwd: source, mtime: MODIFIED, filter: (name) => !isBuilt(name), ...PLAIN }),
-      to,
-      options,
-    );
+    await sendFolder({ cwd: source, mtime: MODIFIED, filter: (name) => !isBuilt(name) }, to, options);
   } else {
     await write(to, createReadStream(source), options);
   }
@@ -67,11 +66,20 @@ async function bringSource(name: string, to: string, options: InputOptions): Pro
   const folder = await mkdtemp(path.join(tmpdir(), 'rosetta-vm-source-'));
   try {
     const compression = (await isXz(file)) ? 'xz' : 'gzip';
-    const plain = Readable.from(decompress(read(file.path), compression), { objectMode: false });
+    const plain = Readable.from(bounded(decompress(read(file.path), compression), name), { objectMode: false });
     await pipeline(plain, extract({ cwd: folder, strip: 1, preserveOwner: false }), { signal: options.signal });
-    await sendFolder(new Pack({ cwd: folder, ...PLAIN }), to, options);
+    await sendFolder({ cwd: folder }, to, options);
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function* bounded(content: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of content) {
+    bytes += chunk.length;
+    if (bytes > MAX_SOURCE_BYTES) throw sourceTooLarge(name);
+    yield chunk;
   }
 }
 
@@ -122,10 +130,11 @@ async function write(to: string, content: AsyncIterable<Buffer>, options: InputO
   await run('mkdir -p "$(dirname "$1")" && cat > "$1"', to, content, options);
 }
 
-/** What is of this host alone stays here. */
-const PLAIN = { portable: true } as const;
+type PackOptions = NonNullable<ConstructorParameters<typeof Pack>[0]>;
 
-async function sendFolder(pack: Pack, to: string, options: InputOptions): Promise<void> {
+async function sendFolder(what: PackOptions, to: string, options: InputOptions): Promise<void> {
+  // Owners, and times but that of the change, are this host's alone.
+  const pack = new Pack({ ...what, portable: true });
   pack.add('.');
   pack.end();
   await run('mkdir -p "$1" && cd "$1" && tar -x -f -', to, pack as unknown as AsyncIterable<Buffer>, options);
@@ -141,3 +150,11 @@ async function run(
   const argv = ['/bin/sh', '-c', script, 'bring', `${layer.setup}${to}`];
   await runInGuest(agent, { argv }, { limitMs: COPY_LIMIT_MS, signal, input });
 }
+
+const sourceTooLarge = (name: string): RosettaVmError =>
+  new RosettaVmError('E_VERIFY', {
+    what: `The sources of ${name} are too large.`,
+    why: `Unpacked they are more than ${MAX_SOURCE_BYTES} bytes.`,
+    fix: 'Name another package in the suite’s file.',
+    facts: { package: name },
+  });

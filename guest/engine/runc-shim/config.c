@@ -86,19 +86,23 @@ static int has_edit(struct text edits, const char *word) {
   return 0;
 }
 
-/* True when a bundle has our hook already. */
-static int has_hook(struct text hooks) {
-  static char command[MAX_PATH_BYTES];
-  struct json_items items;
+int is_hook(struct text hook, const char *command) {
+  static char string[MAX_PATH_BYTES];
   struct json_items args;
   struct text none;
-  struct text hook;
   struct text first;
+  return json_open(json_member(hook, "args"), '[', &args) && json_next(&args, &none, &first) &&
+         json_string(first, string, sizeof string) && is_text(text_of(string), command);
+}
+
+/* True when a bundle has our hook already. */
+static int has_hook(struct text hooks) {
+  struct json_items items;
+  struct text none;
+  struct text hook;
   if (!json_open(hooks, '[', &items)) return 0;
   while (json_next(&items, &none, &hook)) {
-    if (json_open(json_member(hook, "args"), '[', &args) && json_next(&args, &none, &first) &&
-        json_string(first, command, sizeof command) && is_text(text_of(command), SCRATCH_COMMAND))
-      return 1;
+    if (is_hook(hook, SCRATCH_COMMAND)) return 1;
   }
   return 0;
 }

@@ -11,4 +11,7 @@
  */
 size_t edit_config(struct text config, struct text edits, struct text hook, char *output, size_t size);
 
+/* True when a hook's argv[0] is `command`. */
+int is_hook(struct text hook, const char *command);
+
 #endif

@@ -1,6 +1,7 @@
 #include "network-key.h"
 
 #include "../../freestanding/linux.h"
+#include "config.h"
 #include "json.h"
 #include "writer.h"
 
@@ -36,13 +37,9 @@ static int is_own_program(const char *path) {
 }
 
 static int is_network_key_hook(struct text hook) {
-  static char string[MAX_PATH_BYTES];
-  struct json_items args;
-  struct text none;
-  struct text first;
-  return json_string(json_member(hook, "path"), string, sizeof string) && is_own_program(string) &&
-         json_open(json_member(hook, "args"), '[', &args) && json_next(&args, &none, &first) &&
-         json_string(first, string, sizeof string) && is_text(text_of(string), NETWORK_KEY_COMMAND);
+  static char program[MAX_PATH_BYTES];
+  return is_hook(hook, NETWORK_KEY_COMMAND) && json_string(json_member(hook, "path"), program, sizeof program) &&
+         is_own_program(program);
 }
 
 static void write_between(struct writer *to, const char *from, const char *end) {
@@ -137,6 +134,8 @@ static int become_dockerd(const struct process *self, struct text state) {
     syscall6(SYS_dup3, ends[0], STDIN, 0, 0, 0, 0);
     execute(program, self->argv, self->envp);
   }
+  static const char message[] = "rosetta-vm: dockerd's own hook for the network cannot be started.\n";
+  write_file(STDERR, message, sizeof message - 1);
   return STATUS_CANNOT_START;
 }
 

@@ -1,8 +1,8 @@
 /*
  * dockerd learns the network namespace of a container, and of each build step, by a `prestart` hook that starts dockerd's
- * own program once more to write one line to a socket of the first (moby, libnetwork/sandbox_externalkey_unix.go). Going
- * through the beginnings of a Go program of 70 MB is a fifth of what `docker run` costs under emulation: 0.77 s of
- * CPU of 3.9. So the hook becomes this program, which writes the same line; where it cannot, it becomes dockerd's.
+ * own program once more to write one line to a socket of the first (moby, libnetwork/sandbox_externalkey_unix.go). That
+ * start of a Go program of 70 MB is a fifth of what `docker run` costs under emulation: 0.77 s of CPU of 3.9. So this
+ * program becomes the hook and writes the same line; where it cannot, it becomes dockerd's.
  */
 #ifndef ROSETTA_VM_NETWORK_KEY_H
 #define ROSETTA_VM_NETWORK_KEY_H

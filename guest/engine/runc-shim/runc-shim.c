@@ -1,8 +1,8 @@
 /*
  * Stands before runc on dockerd's PATH, so in front of `docker run` and of BuildKit: gives containers of x86_64 programs
  * what the translator needs, then becomes the OCI runtime, or waits for it. It also removes what the translator left
- * (scratch.h), and is dockerd's hook of each container's network (network-key.h). It asks nobody, so it works while the agent does not; and whatever is odd leaves the container as it was,
- * which then runs as well as it can without.
+ * (scratch.h), and is dockerd's hook of each container's network (network-key.h). It asks nobody, so it works while the
+ * agent does not; and whatever is odd leaves the container as it was, which then runs as well as it can without.
  */
 #include "../../freestanding/linux.h"
 #include "../../freestanding/start.h"

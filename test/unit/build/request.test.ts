@@ -1,4 +1,6 @@
 /** docker build's flags as data, and the command line that they become in the guest. */
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { buildxArguments } from '../../../host/build/arguments.ts';
@@ -10,6 +12,7 @@ import {
   parseOutput,
   parseSecret,
 } from '../../../host/build/request.ts';
+import { temporaryFolder } from '../machine/temporary.ts';
 
 describe('--output', () => {
   test.each([
@@ -93,12 +96,22 @@ describe('the command line in the guest', () => {
   const line = (change: Partial<BuildRequest>): string => buildxArguments({ ...plain, ...change }, places).join(' ');
 
   test('of a plain build', () => {
-    const [shell, option, script, ...rest] = buildxArguments(plain, places);
-    expect([shell, option]).toEqual(['sh', '-c']);
-    expect(script).toMatch(/docker-buildx; .*\|\| exec docker buildx "\$@"; exec \$p "\$@"$/);
-    expect(rest.join(' ')).toBe(
-      'buildx build --builder default --progress rawjson --platform linux/amd64 --file /data/builds/x/definition/Dockerfile --iidfile /data/builds/x/image-id -- /data/builds/x/context',
+    expect(buildxArguments(plain, places).slice(4).join(' ')).toBe(
+      'build --builder default --progress rawjson --platform linux/amd64 --file /data/builds/x/definition/Dockerfile --iidfile /data/builds/x/image-id -- /data/builds/x/context',
     );
+  });
+
+  test.each(['docker-buildx', 'docker'])('starts %s, buildx itself where it is', async (program) => {
+    const folder = await temporaryFolder();
+    const plugin = '/usr/libexec/docker/cli-plugins/docker-buildx';
+    await writeFile(path.join(folder, program), `#!/bin/sh\nprintf "%s\\n" ${program} "$@"\n`, { mode: 0o755 });
+    const [shell = '', ...rest] = buildxArguments({ ...plain, buildArguments: ['A=b c'] }, places).map((argument) =>
+      argument.replace(plugin, path.join(folder, 'docker-buildx')),
+    );
+    const started = execFileSync(shell, rest, { encoding: 'utf8', env: { PATH: `${folder}:${process.env.PATH}` } });
+    const [first, ...given] = started.trimEnd().split('\n');
+    expect(first).toBe(program);
+    expect(given).toEqual([...(program === 'docker' ? ['buildx'] : []), ...rest.slice(3)]);
   });
 
   test('names the guest’s places of secrets and contexts, never the host’s', () => {

@@ -154,7 +154,10 @@ describe('as the hook', () => {
 
   it('fails, with nothing left, when there is no dockerd either', async () => {
     await rm(at('exec-root'), { recursive: true, force: true });
-    expect(await start(args(path.join(at('exec-root'), 'none')))).toMatchObject({ status: 126 });
+    expect(await start(args(path.join(at('exec-root'), 'none')))).toMatchObject({
+      status: 126,
+      stderr: "rosetta-vm: dockerd's own hook for the network cannot be started.\n",
+    });
     expect(await start([])).toMatchObject({ status: 126 });
   });
 });

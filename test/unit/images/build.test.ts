@@ -1,48 +1,17 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import * as tar from 'tar';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { TranslatorShareManifest } from '../../../guest/protocol.ts';
 import { sha256Of } from '../../../images/debian/download.ts';
-import {
-  buildImage,
-  deleteImage,
-  findImage,
-  type ImageStore,
-  isOfThisVersion,
-  listImages,
-} from '../../../images/index.ts';
+import { buildImage, findImage, isOfThisVersion, listImages } from '../../../images/index.ts';
 import type { ImageManifest } from '../../../images/manifest.ts';
 import { serveArchive, type TestArchive } from './support/archive.ts';
+import { archive, home, options, storeIn, useBuilds } from './support/builds.ts';
 import { guestArchive, KERNEL_VERSION, OLD_KERNEL_VERSION } from './support/guest.ts';
 
-let home: string;
-let archive: TestArchive;
-
-const storeIn = (folder: string): ImageStore => ({
-  images: path.join(folder, 'images'),
-  downloads: path.join(folder, 'downloads'),
-  tools: path.join(folder, 'tools'),
-});
-const fast = { idleMs: 2_000, retryMs: 1 };
-const options = (from: TestArchive = archive) => ({
-  mirror: from.url,
-  keys: from.keys,
-  hostRoot: home,
-  pace: fast,
-  now: Math.max(Date.now(), Date.parse('2026-11-21T10:00:00Z')) / 1000,
-});
-
-beforeAll(async () => {
-  archive = await serveArchive(guestArchive());
-});
-afterAll(() => archive.close());
-beforeEach(async () => {
-  home = await mkdtemp(path.join(tmpdir(), 'rvm-image-'));
-});
-afterEach(() => rm(home, { recursive: true, force: true }));
+useBuilds();
 
 /** Every entry of an archive, read by an independent reader. */
 async function entriesOf(
@@ -358,51 +327,5 @@ describe('building an image from what is wrong', () => {
       code: 'E_USAGE',
     });
     expect(archive.requests.length).toBe(before);
-  });
-});
-
-describe('images on disk', () => {
-  it('are found by name and by id without network', async () => {
-    const store = storeIn(home);
-    const built = await buildImage({ store, ...options() });
-    const before = archive.requests.length;
-
-    expect(await findImage(store, 'default')).toEqual(built);
-    expect(await findImage(store, built.id)).toEqual(built);
-    expect(archive.requests.length).toBe(before);
-  });
-
-  it.each(['default', '0123456789abcdef', '../escape', ''])('are not found when there is none: %j', async (name) => {
-    await expect(findImage(storeIn(home), name)).rejects.toMatchObject({ code: 'E_IMAGE_NOT_FOUND', exitStatus: 3 });
-    await expect(deleteImage(storeIn(home), name)).rejects.toMatchObject({ code: 'E_IMAGE_NOT_FOUND' });
-    expect(await listImages(storeIn(home))).toEqual([]);
-  });
-
-  it.each([
-    ['a file is missing', (directory: string) => rm(path.join(directory, 'root.tar'))],
-    ['a file is cut', (directory: string) => truncate(path.join(directory, 'translators/box64'), 3)],
-    ['the record is missing', (directory: string) => rm(path.join(directory, 'image.json'))],
-    ['the record is no JSON', (directory: string) => writeFile(path.join(directory, 'image.json'), '{')],
-    ['the record is another', (directory: string) => writeFile(path.join(directory, 'image.json'), '{"id":"x"}')],
-  ])('are damaged when %s, and are built again', async (_, damage) => {
-    const store = storeIn(home);
-    const { directory } = await buildImage({ store, ...options() });
-    await damage(directory);
-
-    await expect(findImage(store, 'default')).rejects.toMatchObject({ code: 'E_CORRUPT', facts: { directory } });
-    expect(await listImages(store)).toEqual([]);
-    await expect(buildImage({ store, ...options() })).resolves.toMatchObject({ directory });
-  });
-
-  it('stay while another name is left, and go with the last one', async () => {
-    const store = storeIn(home);
-    await buildImage({ store, name: 'one', ...options() });
-    const { id } = await buildImage({ store, name: 'two', ...options() });
-
-    await deleteImage(store, 'one');
-    expect((await listImages(store)).map(({ name }) => name)).toEqual(['two']);
-    await deleteImage(store, 'two');
-    expect(await listImages(store)).toEqual([]);
-    await expect(findImage(store, id)).rejects.toMatchObject({ code: 'E_IMAGE_NOT_FOUND' });
   });
 });
