@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { testEnvironment } from './integration/environment.ts';
 
 /**
  * Unit tests whose subject is a program: they compile C, check the addon with clang, look at a page in a browser, or start
@@ -16,7 +17,19 @@ const PROGRAMS = [
   'test/unit/native/*.test.ts',
 ];
 
-/** Integration tests boot real VMs, one file after the other: two machines on two cores take more than twice as long. */
+/** Integration tests that start and end machines of their own; the others share one that runs all the time. */
+const OWN_MACHINES = ['test/integration/{disk,driver,engine,image,lifecycle}.test.ts'];
+
+/** What boots real VMs. One file after the other: `npm test` runs the two projects side by side, which is enough for two cores. */
+const virtualMachines = (name: string) => ({
+  name,
+  env: testEnvironment(name),
+  testTimeout: 180_000,
+  hookTimeout: 600_000,
+  fileParallelism: false,
+  globalSetup: 'test/integration/global-setup.ts',
+});
+
 export default defineConfig({
   test: {
     // vitest would leave one CPU free, which of two is half; and a file that waits for a process leaves one free as well.
@@ -46,14 +59,12 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'integration',
+          ...virtualMachines('integration'),
           include: ['test/integration/**/*.test.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 600_000,
-          fileParallelism: false,
-          globalSetup: 'test/integration/global-setup.ts',
+          exclude: OWN_MACHINES,
         },
       },
+      { extends: true, test: { ...virtualMachines('machines'), include: OWN_MACHINES } },
     ],
   },
 });

@@ -1,21 +1,22 @@
 /**
- * What the integration tests share: one image and one running machine, `shared`. Their state is apart from the user's
- * and survives between runs, so that a second `npm test` need not set the image up again; downloads are the user's own
- * cache. Machines that an interrupted run left are ended first.
+ * What tests that boot machines need first: the image, and for the project `integration` one running machine, `shared`.
+ * Machines that an interrupted run left are ended.
  */
-import { homedir } from 'node:os';
+import { mkdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { ensureHost } from '../../host/doctor/index.ts';
 import { openMachines } from '../../host/machine/open-machines.ts';
 import { type StatePaths, statePaths } from '../../host/paths.ts';
+import { lock } from '../../host/process/lock.ts';
 import type { ProgressSink } from '../../host/progress.ts';
 import { parseSpec } from '../../host/spec/spec.ts';
 import { buildImage, deleteImage, listImages } from '../../images/index.ts';
+import { sharedImages, testEnvironment, UNSET } from './environment.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Name of the running machine that every test may use and none may stop. */
+    /** Name of the running machine that every test of the project `integration` may use and none may stop. */
     machine: string;
   }
 }
@@ -28,15 +29,17 @@ const tell: ProgressSink = (event) => {
 };
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  useTestState();
+  for (const name of UNSET) delete process.env[name];
+  Object.assign(process.env, testEnvironment(project.name));
   const paths = statePaths();
   const machines = openMachines({ paths });
   await ensureHost(paths, { onProgress: tell });
   await removeMachines();
-  const image = await buildImage({ store: paths, onProgress: tell });
-  await removeOtherImages(paths, image.id);
-  await machines.up(SHARED, parseSpec({ memory: '2GiB', disk: '8GiB' }), { onProgress: tell });
-  project.provide('machine', SHARED);
+  await ensureImage(paths);
+  if (project.name === 'integration') {
+    await machines.up(SHARED, parseSpec({ memory: '2GiB', disk: '8GiB' }), { onProgress: tell });
+    project.provide('machine', SHARED);
+  }
   return removeMachines;
 
   async function removeMachines(): Promise<void> {
@@ -47,19 +50,19 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
 }
 
-/** The environment is inherited by the test workers, by the command line they run and by the host processes. */
-function useTestState(): void {
-  const cache = process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache');
-  delete process.env.ROSETTA_VM_HOME;
-  delete process.env.XDG_RUNTIME_DIR;
-  process.env.XDG_DATA_HOME = path.join(cache, 'rosetta-vm', 'test');
-  // `up` selects a docker context, which must not be the user's.
-  process.env.DOCKER_CONFIG = path.join(cache, 'rosetta-vm', 'test', 'docker');
-  delete process.env.DOCKER_HOST;
-  delete process.env.DOCKER_CONTEXT;
-}
-
-/** Each holds a gigabyte, and a checkout that changes makes new ones. */
-async function removeOtherImages(paths: StatePaths, current: string): Promise<void> {
-  for (const { id } of await listImages(paths)) if (id !== current) await deleteImage(paths, id);
+/** The image of this checkout, in the one folder of images; the projects that run side by side build it once. */
+async function ensureImage(paths: StatePaths): Promise<void> {
+  await mkdir(sharedImages, { recursive: true });
+  await mkdir(path.dirname(paths.images), { recursive: true });
+  await symlink(sharedImages, paths.images).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  const building = await lock(`${sharedImages}.lock`, { timeoutMs: 600_000, what: 'The image of the tests' });
+  try {
+    const image = await buildImage({ store: paths, onProgress: tell });
+    // Each holds a gigabyte, and a checkout that changes makes new ones.
+    for (const { id } of await listImages(paths)) if (id !== image.id) await deleteImage(paths, id);
+  } finally {
+    await building.release();
+  }
 }

@@ -4,7 +4,7 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -13,7 +13,7 @@ import { machineFolder } from '../../host/machine/record.ts';
 import { packageFile } from '../../host/package-root.ts';
 import { runtimeDirectory, statePaths } from '../../host/paths.ts';
 import { parseSpec } from '../../host/spec/spec.ts';
-import { compileAmd64, machines, rosettaVm, runInGuest } from './support.ts';
+import { machines, putAmd64, rosettaVm, runInGuest } from './support.ts';
 
 const NAME = 'life';
 const SPEC_FILE = path.join(tmpdir(), `rvm-life-${process.pid}.yaml`);
@@ -42,18 +42,11 @@ async function notes(): Promise<string> {
   return (await runInGuest(await machines.agent(NAME), ['cat', '/data/notes'])).stdout;
 }
 
-/** Puts an x86_64 program that needs glibc into the guest, where box64 has that, and runs it. */
+/** Runs an x86_64 program that needs glibc in the guest. */
 async function runAmd64(): Promise<void> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'rvm-life-'));
-  try {
-    const program = path.join(directory, 'program');
-    await compileAmd64(program, 'int main(void) { return 0; }');
-    const put = 'cat > /tmp/program && chmod +x /tmp/program && /tmp/program';
-    const ran = await runInGuest(await machines.agent(NAME), ['sh', '-c', put], { input: await readFile(program) });
-    expect(ran).toMatchObject({ stderr: '', exit: { code: 0 } });
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  const agent = await machines.agent(NAME);
+  await putAmd64(agent, '/tmp/program', 'int main(void) { return 0; }');
+  expect(await runInGuest(agent, ['/tmp/program'])).toMatchObject({ stderr: '', exit: { code: 0 } });
 }
 
 beforeAll(async () => {

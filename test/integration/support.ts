@@ -1,6 +1,8 @@
 /** Tools of the integration tests. */
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { inject } from 'vitest';
@@ -86,4 +88,18 @@ export async function compileAmd64(file: string, text: string): Promise<void> {
   await writeFile(source, text);
   const compiler = process.arch === 'x64' ? 'gcc' : 'x86_64-linux-gnu-gcc';
   await promisify(execFile)(compiler, ['-O1', '-o', file, source]);
+}
+
+/** Compiles C and puts it into the guest's own root, where box64 brings the C library. */
+export async function putAmd64(agent: AgentClient, target: string, text: string): Promise<void> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'rvm-program-'));
+  try {
+    const program = path.join(directory, 'program');
+    await compileAmd64(program, text);
+    const put = ['sh', '-c', 'cat >"$0" && chmod +x "$0"', target];
+    const { stderr, exit } = await runInGuest(agent, put, { input: await readFile(program) });
+    if (exit.code !== 0) throw new Error(stderr);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
 }
