@@ -20,7 +20,7 @@ const PROGRAMS = [
 /** Integration tests that start and end machines of their own; the others share one that runs all the time. */
 const OWN_MACHINES = ['test/integration/{disk,driver,engine,image,lifecycle}.test.ts'];
 
-/** What boots real VMs. One file after the other: `npm test` runs the two projects side by side, which is enough for two cores. */
+/** What boots real VMs. One file after the other: `npm test` runs the two projects side by side. */
 const virtualMachines = (name: string) => ({
   name,
   env: testEnvironment(name),

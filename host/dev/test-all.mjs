@@ -9,9 +9,15 @@ import { tasks, vitest } from './tasks.mjs';
 /** What only a Mac can show; counted, so that nobody takes a green run for more than it is. */
 const NEEDS_A_MAC = ['the Virtualization.framework driver', 'Rosetta itself (its logic is tested with a stand-in)'];
 
+/** vitest's projects, in two rows of about the same length: one machine, of one CPU, leaves half of two CPUs free. */
+const LANES = [
+  ['integration', 'programs'],
+  ['unit', 'machines'],
+];
+
 /**
- * Types and formatting first (they fail fastest), then the unit tests, real programs, and real virtual machines. Every step
- * runs even when an earlier one failed. Arguments go to vitest.
+ * Types and formatting first (they fail fastest), then the unit tests, real programs, and real virtual machines, two
+ * projects at a time. Every step runs even when an earlier one failed. Arguments go to vitest.
  */
 export async function testAll(root, rest) {
   await buildAll(root, { install: true });
@@ -30,11 +36,10 @@ export async function testAll(root, rest) {
   await check('host packages', () => ensureHostPackages(root));
   await check('types', () => tasks.check(root));
   await check('format and lint', () => tasks.lint(root, []));
-  const run = (project) => suite(root, project, rest, count, failures);
-  await run('unit');
-  await run('programs');
-  // A machine that starts keeps one CPU busy, and two CPUs are free for a quarter of the time when one project runs alone.
-  await Promise.all(['integration', 'machines'].map(run));
+  const inTurn = async (projects) => {
+    for (const project of projects) await suite(root, project, rest, count, failures);
+  };
+  await Promise.all(LANES.map(inTurn));
   for (const failure of failures) process.stdout.write(`FAILED: ${failure}\n`);
   process.stdout.write(`${NEEDS_A_MAC.length} things cannot run here, they need a Mac: ${NEEDS_A_MAC.join('; ')}.\n`);
   process.stdout.write(`${count.passed} passed, ${count.failed} failed\n`);

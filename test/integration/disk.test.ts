@@ -9,6 +9,7 @@ import { machineFolder } from '../../host/machine/record.ts';
 import { statePaths } from '../../host/paths.ts';
 import { type MachineSpecInput, parseSpec } from '../../host/spec/spec.ts';
 import { GIB } from '../../host/spec/units.ts';
+import { TEST_CPUS } from './environment.ts';
 import { machines, rosettaVm, runInGuest } from './support.ts';
 
 const NAME = 'disks';
@@ -33,7 +34,7 @@ afterAll(async () => {
 });
 
 const up = (disk: MachineSpecInput['disk']) =>
-  machines.up(NAME, parseSpec({ memory: '1GiB', cpus: 2, disk, engine: { enabled: false } }));
+  machines.up(NAME, parseSpec({ memory: '1GiB', cpus: TEST_CPUS, disk, engine: { enabled: false } }));
 
 async function inGuest(script: string): Promise<string> {
   const { stdout, stderr, exit } = await runInGuest(await machines.agent(NAME), ['sh', '-c', script]);

@@ -18,6 +18,7 @@ import { connectUnix } from '../../host/channel/connect-unix.ts';
 import type { MachineStatus } from '../../host/machine/machine.ts';
 import { runtimeDirectory, statePaths } from '../../host/paths.ts';
 import { type DockerCli, type DockerOutcome, dockerCli } from './docker-cli.ts';
+import { TEST_CPUS } from './environment.ts';
 import { machines, rosettaVm, runInGuest } from './support.ts';
 
 const NAME = 'engine';
@@ -36,7 +37,8 @@ let docker: DockerCli;
 let folder: string;
 
 const up = async (): Promise<void> => {
-  const { status, stderr } = await rosettaVm(['up', NAME, '--memory', '3GiB', '--disk', '8GiB']);
+  const sizes = ['--cpus', `${TEST_CPUS}`, '--memory', '3GiB', '--disk', '8GiB'];
+  const { status, stderr } = await rosettaVm(['up', NAME, ...sizes]);
   expect(stderr).not.toContain('Error');
   expect(status).toBe(0);
 };

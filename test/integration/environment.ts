@@ -8,6 +8,12 @@ import path from 'node:path';
 const cacheHome = process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache');
 const state = path.join(cacheHome, 'rosetta-vm', 'test');
 
+/**
+ * CPUs of most machines of the tests. Two machines run at once: with two CPUs each, on two of the host's, their CPUs wait
+ * for each other, and a test takes 2.4 times as long as alone (Docker's tests, emulated); with one, 1.1 times.
+ */
+export const TEST_CPUS = 1;
+
 /** Images are the same for all, and take a minute to set up: each project's folder of them is a link to this one. */
 export const sharedImages: string = path.join(state, 'images');
 

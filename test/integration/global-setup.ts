@@ -12,7 +12,7 @@ import { lock } from '../../host/process/lock.ts';
 import type { ProgressSink } from '../../host/progress.ts';
 import { parseSpec } from '../../host/spec/spec.ts';
 import { buildImage, deleteImage, listImages } from '../../images/index.ts';
-import { sharedImages, testEnvironment, UNSET } from './environment.ts';
+import { sharedImages, TEST_CPUS, testEnvironment, UNSET } from './environment.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -37,7 +37,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await removeMachines();
   await ensureImage(paths);
   if (project.name === 'integration') {
-    await machines.up(SHARED, parseSpec({ memory: '2GiB', disk: '8GiB' }), { onProgress: tell });
+    await machines.up(SHARED, parseSpec({ cpus: TEST_CPUS, memory: '2GiB', disk: '8GiB' }), { onProgress: tell });
     project.provide('machine', SHARED);
   }
   return removeMachines;

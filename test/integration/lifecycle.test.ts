@@ -17,6 +17,7 @@ import { machines, putAmd64, rosettaVm, runInGuest } from './support.ts';
 
 const NAME = 'life';
 const SPEC_FILE = path.join(tmpdir(), `rvm-life-${process.pid}.yaml`);
+/** More than one CPU, as a user's machine has; without Docker that costs little beside another machine. */
 const SIZES = ['--file', SPEC_FILE, '--memory', '1GiB', '--disk', '2GiB', '--cpus', '2'];
 const paths = statePaths();
 const folder = machineFolder(paths, NAME);
