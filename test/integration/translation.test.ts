@@ -59,6 +59,20 @@ describe('the translator', () => {
     expect((await runInGuest(agent, ['uname', '-m'])).stdout).toBe('aarch64\n');
   });
 
+  test('gets memory in larger pieces than pages: fewer faults at each start', async () => {
+    const script = 'open F, "/proc/self/stat"; print((split / /, <F>)[9])';
+    const faults = async () => Number((await runInGuest(agent, ['/usr/bin/perl', '-e', script], { root })).stdout);
+    const folios = (state: string) =>
+      inGuest(
+        `for size in 16 32; do echo ${state} >/sys/kernel/mm/transparent_hugepage/hugepages-\${size}kB/enabled; done`,
+      );
+    await faults();
+    const inFolios = await faults();
+    await folios('never');
+    const inPages = await faults().finally(() => folios('always'));
+    expect(inFolios).toBeLessThan(inPages * 0.7);
+  });
+
   test('another one of the share takes over and gives back, and says so', async () => {
     const qemu = await agent.translatorSwitch({ name: 'qemu' });
     expect(qemu).toMatchObject({ state: 'ready', active: { name: 'qemu', proved: true } });
