@@ -3,7 +3,13 @@ import { type Arm, armName, type Session } from '../session.ts';
 import { type Comparison, DEFAULT_RULE, ONE_LOOK, type Rule } from '../statistics/comparison.ts';
 import { geometricMean } from '../statistics/descriptive.ts';
 import { suiteVerdict } from '../statistics/verdict.ts';
-import { benchmarkName, type ComparableMeasurement, type ComparableSession, measurementKey } from './comparable.ts';
+import {
+  benchmarkName,
+  type ComparableMeasurement,
+  type ComparableSession,
+  measurementKey,
+  type Place,
+} from './comparable.ts';
 import { type ComparedRow, type NoiseFloorOf, type OpenRow, valueRow } from './row.ts';
 import { type CompareOptions, comparisons, withVerdicts } from './sessions.ts';
 
@@ -67,12 +73,9 @@ function greaterFloor(arms: readonly ComparableMeasurement[], noiseFloor: NoiseF
  * value that was measured first. The cache is asked before the other dimensions. Absent for an arm that is plain in all of
  * them, and for the native one, which is the limit of all (see {@link limitOf}).
  */
-export function baseOf(
-  of: ComparableMeasurement,
-  measurements: readonly ComparableMeasurement[],
-): ComparableMeasurement | undefined {
+export function baseOf<Measured extends Place>(of: Measured, measured: readonly Measured[]): Measured | undefined {
   if (of.arm.native) return undefined;
-  const siblings = measurements.filter((one) => !one.arm.native && benchmarkName(one) === benchmarkName(of));
+  const siblings = measured.filter((one) => !one.arm.native && benchmarkName(one) === benchmarkName(of));
   const dimensions = Object.keys(of.arm.dimensions).sort((a, b) => Number(b === 'cache') - Number(a === 'cache'));
   for (const dimension of dimensions) {
     const values = siblings.flatMap(({ arm }) => arm.dimensions[dimension] ?? []);

@@ -47,7 +47,8 @@ export interface ComparableSession {
   readonly measurements: readonly ComparableMeasurement[];
 }
 
-interface Place {
+/** A benchmark in an arm, whatever was measured of it. */
+export interface Place {
   readonly suite: string;
   readonly benchmark: string;
   readonly arm: Arm;

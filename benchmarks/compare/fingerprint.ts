@@ -49,8 +49,9 @@ export function fingerprintDifferences(
   accepted: readonly FingerprintField[] = [],
 ): string[] {
   const compared = FINGERPRINT_FIELDS.filter((field) => field !== 'translators' && !accepted.includes(field));
+  const [from, to] = [asCompared(base), asCompared(change)];
   const differing = compared.filter((field) => {
-    const [before, after] = [base[field] ?? null, change[field] ?? null];
+    const [before, after] = [from[field] ?? null, to[field] ?? null];
     return before !== after && !(LATER_FIELDS.has(field) && (before === null || after === null));
   });
   return differing.map((field) => {
@@ -69,11 +70,22 @@ export function translatorDifferences(base: Fingerprint, change: Fingerprint, { 
   return before === after ? [] : [`translator ${translator}: ${before}, ${after}`];
 }
 
-/** The fingerprint as far as it concerns an arm: with no other translator than its own. */
+/**
+ * Linux counts as memory what its kernel has left after itself (MemTotal, proc_meminfo(5)), which differs by some pages
+ * from build to build: two of 6.18 on one kind of machine differed by one page.
+ */
+const HOST_MEMORY_STEP_BYTES = 256 * MIB;
+
+const asCompared = (fingerprint: Fingerprint): Fingerprint => ({
+  ...fingerprint,
+  hostMemoryBytes: Math.round(fingerprint.hostMemoryBytes / HOST_MEMORY_STEP_BYTES) * HOST_MEMORY_STEP_BYTES,
+});
+
+/** The fingerprint as it is compared, as far as it concerns an arm: with no other translator than its own. */
 export function fingerprintOfArm(fingerprint: Fingerprint, { dimensions: { translator } }: Arm): Fingerprint {
   const build = translator === undefined ? undefined : fingerprint.translators[translator];
   return {
-    ...fingerprint,
+    ...asCompared(fingerprint),
     translators: translator === undefined || build === undefined ? {} : { [translator]: build },
   };
 }

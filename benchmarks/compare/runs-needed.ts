@@ -1,7 +1,8 @@
-/** Whether a session has enough of each benchmark for a later one to be compared with it. */
+/** How many samples a verdict takes: between the arms of a session, and between it and a later one. */
 import { ONE_LOOK, type Rule } from '../statistics/comparison.ts';
 import { fewestRuns } from '../statistics/mann-whitney.ts';
-import { benchmarkName, type ComparableSession } from './comparable.ts';
+import { baseOf } from './arms.ts';
+import { benchmarkName, type ComparableSession, type Place } from './comparable.ts';
 
 /**
  * The runs that each side of a comparison of so many rows needs for the least p that it could give to count: `bench compare`
@@ -18,4 +19,13 @@ export function tooFewToCompare({ measurements }: Pick<ComparableSession, 'measu
   const measured = measurements.filter(({ failed }) => failed === 0);
   const needed = runsToCompare(measured.length);
   return [...new Set(measured.filter(({ values }) => values.length < needed).map(benchmarkName))];
+}
+
+/**
+ * The runs that each arm needs so that any verdict between them can be more than inconclusive, in a session that is measured
+ * in one round. Null when no arm is held against another.
+ */
+export function runsToProve(places: readonly Place[]): number | null {
+  const pairs = places.filter((place) => baseOf(place, places) !== undefined).length;
+  return pairs === 0 ? null : runsToCompare(pairs);
 }

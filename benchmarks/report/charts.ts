@@ -148,6 +148,9 @@ export interface SampleArm {
 /** The figure is at least so many % wide on either side, so that a quiet machine looks quiet. */
 const LEAST_REACH = 3;
 
+/** Labels of seven, with a sign and three digits each, touch. */
+const SAMPLE_TICKS = 5;
+
 /**
  * How far each sample is from the median of its arm, in %, so that arms of any size show their noise on one scale. Within
  * an arm the first sample is on top and the last below.
@@ -168,11 +171,11 @@ export function sampleChart(title: string, arms: readonly SampleArm[], unit: Mea
       width: HALF,
       height: 44 + arms.length * 40,
       ...{ marginLeft: 128, marginRight: 62, marginTop: 4, marginBottom: 36 },
-      x: { domain: [-reach, reach], label: 'from the median, %', ticks: 7, tickFormat: signed },
+      x: { domain: [-reach, reach], label: 'from the median, %', ticks: SAMPLE_TICKS, tickFormat: signed },
       y: { domain: [0, 1], axis: null },
       fy: { domain: arms.map(({ arm }) => arm), label: null, axis: null, padding: 0 },
       marks: [
-        Plot.gridX({ ...GRID, ticks: 7 }),
+        Plot.gridX({ ...GRID, ticks: SAMPLE_TICKS }),
         Plot.frame({ anchor: 'bottom', ...GRID }),
         Plot.ruleX([0], { stroke: 'var(--soft)', strokeDasharray: '3,3' }),
         Plot.text(arms, {

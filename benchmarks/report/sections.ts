@@ -170,13 +170,12 @@ export function samplesSection({ benchmarks, label }: ReportView): Html | null {
   );
 }
 
-export function historySection({ history, label }: ReportView): Html | null {
+export function historySection({ history, session, label }: ReportView): Html | null {
   if (history === null) return null;
-  const series = history.series.filter(({ points }) => points.length > 1);
-  const shown = [
-    ...series.filter(({ changes }) => changes.length > 0),
-    ...series.filter(({ changes }) => changes.length === 0),
-  ];
+  // First what changed, then what this session is the latest of, then what other machines have.
+  const rank = ({ changes, points }: Series): number =>
+    changes.length > 0 ? 0 : points.some((point) => point.session === session.id) ? 1 : 2;
+  const shown = history.series.filter(({ points }) => points.length > 1).sort((a, b) => rank(a) - rank(b));
   const figures = shown.slice(0, MAX_HISTORY_FIGURES).map((one) => {
     const arm = label(armName(one.arm));
     return html`<figure><figcaption>${one.suite}/${one.benchmark} <span>${arm.label}, machine ${one.digest.slice(0, 8)}</span></figcaption>${historyChart(one, arm.colour)}</figure>`;

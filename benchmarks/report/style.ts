@@ -59,7 +59,7 @@ section > p.soft { max-width: 76ch; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
 caption { text-align: left; color: var(--soft); font-size: 13.5px; padding-bottom: 6px; }
 th, td { text-align: left; padding: 6px 12px 6px 0; vertical-align: baseline; white-space: nowrap; }
-thead th { color: var(--soft); font-weight: 550; font-size: 13px; border-bottom: 1px solid var(--line); }
+thead th { color: var(--soft); font-weight: 550; font-size: 13px; border-bottom: 1px solid var(--line); white-space: normal; vertical-align: bottom; }
 tbody th { font-weight: 600; }
 tbody + tbody, tbody.rule tr + tr { border-top: 1px solid var(--line); }
 tbody.rule tr + tr th, tbody.rule tr + tr td { border-top: 1px solid var(--line); }

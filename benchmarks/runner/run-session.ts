@@ -184,6 +184,6 @@ class SessionRun {
 
 const NOT_ENDED = 'It was written while the session ran.';
 
-function subjectOf({ chosen }: Planned, arm: Arm): Subject {
+export function subjectOf({ chosen }: Planned, arm: Arm): Subject {
   return { suite: chosen.suite.suite, benchmark: chosen.benchmark.id, arm };
 }

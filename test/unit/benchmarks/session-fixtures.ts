@@ -1,4 +1,5 @@
 /** Sessions as `bench run` writes them, from numbers that were measured on this kind of machine, with noise of a seed. */
+import { createHash } from 'node:crypto';
 import { mergeSamples } from '../../../benchmarks/hyperfine.ts';
 import type { Arm, Counts, Fingerprint, Measurement, Session } from '../../../benchmarks/session.ts';
 
@@ -109,7 +110,13 @@ function timeOf(name: string, { native, dimensions }: Arm): number {
   return dimensions.cache === 'warm' ? warm : off;
 }
 
-/** A session a day, the commits being 0, 1, 2 …; `level` multiplies the warm times of the session of that number. */
+/** Of the session of that number in {@link makeHistory}. */
+export const commitOfDay = (index: number) => ({
+  id: createHash('sha1').update(String(index)).digest('hex'),
+  dirty: false,
+});
+
+/** A session a day, each of a commit of its own; `level` multiplies the warm times of the session of that number. */
 export function makeHistory(length: number, level: (index: number, name: string) => number): Session[] {
   return Array.from({ length }, (_, index) => {
     const day = String((index % 28) + 1).padStart(2, '0');
@@ -117,7 +124,7 @@ export function makeHistory(length: number, level: (index: number, name: string)
     return makeSession({
       id: `2026${month}${day}-101500-${String(index).padStart(6, '0')}`,
       date: `2026-${month}-${day}T10:15:00Z`,
-      commit: { id: index.toString(16).padStart(40, '0'), dirty: false },
+      commit: commitOfDay(index),
       seed: 100 + index,
       runs: 10,
       arms: [OFF, WARM],

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { compareArms } from '../../../../benchmarks/compare/arms.ts';
 import { comparable } from '../../../../benchmarks/compare/comparable.ts';
-import { runsToCompare, tooFewToCompare } from '../../../../benchmarks/compare/runs-needed.ts';
+import { runsToCompare, runsToProve, tooFewToCompare } from '../../../../benchmarks/compare/runs-needed.ts';
 import { compareSessions } from '../../../../benchmarks/compare/sessions.ts';
+import { ONE_LOOK } from '../../../../benchmarks/statistics/comparison.ts';
 import { choose, loadSuites } from '../../../../benchmarks/suites/load.ts';
 import { makeSession, NATIVE, WARM } from '../session-fixtures.ts';
 
@@ -30,5 +32,22 @@ describe('the runs that a later comparison needs', () => {
   it('are those of one round for what takes long', async () => {
     const quick = choose(await loadSuites(), { tier: 'quick', suites: ['boot', 'disk'], benchmarks: [] });
     for (const { benchmark } of quick) expect(benchmark.runs).toBeGreaterThanOrEqual(runsToCompare(30));
+  });
+});
+
+describe('the runs that verdicts between arms need', () => {
+  const verdictsOf = (runs: number) =>
+    compareArms(comparable(makeSession({ runs, noise: 0.002 })), { rule: ONE_LOOK }).rows.map(({ verdict }) => verdict);
+
+  it('are the fewest with which any is given', () => {
+    const needed = runsToProve(makeSession().measurements) ?? 0;
+    expect(verdictsOf(needed).some(({ kind }) => kind === 'faster')).toBe(true);
+    const fewer = verdictsOf(needed - 1).map((one) => one.kind === 'inconclusive' && one.because);
+    expect(new Set(fewer)).toEqual(new Set(['too-few-runs']));
+  });
+
+  it('are not known where no arm is held against another', () => {
+    expect(runsToProve(makeSession({ arms: [WARM, NATIVE] }).measurements)).toBeNull();
+    expect(runsToProve([])).toBeNull();
   });
 });

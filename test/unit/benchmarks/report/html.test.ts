@@ -1,13 +1,18 @@
 import fc from 'fast-check';
 import { parseHTML } from 'linkedom';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { fingerprintDigest } from '../../../../benchmarks/compare/fingerprint.ts';
+import { linesOf } from '../../../../benchmarks/history/append.ts';
+import { historyReport } from '../../../../benchmarks/history/changes.ts';
+import { HISTORY_FORMAT, printLine } from '../../../../benchmarks/history/format.ts';
+import { parseHistory } from '../../../../benchmarks/history/read.ts';
 import { renderHtml } from '../../../../benchmarks/report/html.ts';
 import { escapeHtml, html } from '../../../../benchmarks/report/html-text.ts';
 import type { ReportInput } from '../../../../benchmarks/report/input.ts';
 import { renderJson } from '../../../../benchmarks/report/json.ts';
 import { renderMarkdown } from '../../../../benchmarks/report/markdown.ts';
 import { sessionSchema } from '../../../../benchmarks/session.ts';
-import { makeSession, NATIVE, OFF, WARM } from '../session-fixtures.ts';
+import { fingerprint, makeHistory, makeSession, NATIVE, OFF, WARM } from '../session-fixtures.ts';
 import { fullInput } from './inputs.ts';
 
 const alone = (session: ReportInput['session']): ReportInput => ({
@@ -49,6 +54,27 @@ describe('the report as one file', () => {
     expect(words).toMatch(/noise floor 1\.2 %/);
     const history = document.querySelector('section[aria-labelledby=history]')?.textContent ?? '';
     expect(history).toMatch(/the cost changed by \+12 %/);
+    expect(history).not.toMatch(/lost|could not be read/);
+  });
+
+  it('shows the history of its own machine before those of others', async () => {
+    const other = { ...fingerprint, hostCpus: 8 };
+    const own = makeHistory(2, () => 1).map((one) => ({ ...one, id: `${one.id}-own` }));
+    const sessions = [...makeHistory(5, () => 1).map((one) => ({ ...one, fingerprint: other })), ...own];
+    const lines = [
+      ...[fingerprint, other].map((one) =>
+        printLine({ format: HISTORY_FORMAT, line: 'fingerprint', digest: fingerprintDigest(one), fingerprint: one }),
+      ),
+      ...sessions.flatMap(linesOf).map(printLine),
+    ];
+    const session = own.at(-1) as ReportInput['session'];
+    const history = historyReport(await parseHistory(lines.join('')), { now: Date.parse('2026-11-26T00:00:00Z') });
+    const { document } = parseHTML(renderHtml({ ...alone(session), history }));
+    const figures = [...document.querySelectorAll('section[aria-labelledby=history] figcaption')];
+    const machines = figures.map((one) => /machine (\w+)/.exec(one.textContent ?? '')?.[1]);
+    const digests = [...new Set(machines)];
+    expect(digests).toEqual([fingerprint, other].map((one) => fingerprintDigest(one).slice(0, 8)));
+    expect(machines).toEqual([...machines].sort((a, b) => digests.indexOf(a) - digests.indexOf(b)));
   });
 
   it('shows what was counted beside the time, and nothing where nothing was', () => {

@@ -4,7 +4,7 @@ import { fingerprintDigest } from '../../../../benchmarks/compare/fingerprint.ts
 import { compareSessions } from '../../../../benchmarks/compare/sessions.ts';
 import { linesOf } from '../../../../benchmarks/history/append.ts';
 import { historyReport } from '../../../../benchmarks/history/changes.ts';
-import { printLine } from '../../../../benchmarks/history/format.ts';
+import { HISTORY_FORMAT, printLine } from '../../../../benchmarks/history/format.ts';
 import { parseHistory } from '../../../../benchmarks/history/read.ts';
 import type { ReportInput } from '../../../../benchmarks/report/input.ts';
 import { commitOf, fingerprint, makeHistory, makeSession, WARM } from '../session-fixtures.ts';
@@ -30,7 +30,7 @@ export async function fullInput(): Promise<ReportInput> {
   );
   const digest = fingerprintDigest(fingerprint);
   const lines = [
-    printLine({ format: 1, line: 'fingerprint', digest, fingerprint }),
+    printLine({ format: HISTORY_FORMAT, line: 'fingerprint', digest, fingerprint }),
     ...sessions.flatMap(linesOf).map(printLine),
   ];
   return {
