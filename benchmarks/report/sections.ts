@@ -47,10 +47,11 @@ export const card = (id: string, title: string, lead: string, body: readonly (Ht
 /** The numbers that most people look for. */
 export function tiles(view: ReportView): Html {
   const { arms, comparison, whole, label } = view;
-  const gains = arms.means.map(
-    ({ ratio, benchmarks, baseArm, changeArm }) =>
-      html`<div class="tile ${ratio < 1 ? 'good' : 'plain'}"><strong>${ratio <= 1 ? `${formatFactor(ratio)} faster` : `${formatFactor(1 / ratio)} slower`}</strong><span>${label(changeArm).label} against ${label(baseArm).label}: geometric mean of ${count(benchmarks, 'benchmark')}</span></div>`,
-  );
+  const gains = arms.means.map(({ ratio, benchmarks, baseArm, changeArm }) => {
+    const rows = arms.rows.filter((row) => row.baseArm === baseArm && row.changeArm === changeArm);
+    const proved = rows.some(({ verdict: { kind } }) => kind === 'faster' || kind === 'slower');
+    return html`<div class="tile ${proved && ratio < 1 ? 'good' : 'plain'}"><strong>${ratio <= 1 ? `${formatFactor(ratio)} faster` : `${formatFactor(1 / ratio)} slower`}</strong><span>${label(changeArm).label} against ${label(baseArm).label}: geometric mean of ${count(benchmarks, 'benchmark')}${proved ? '' : ', no difference proved'}</span></div>`;
+  });
   const tone = {
     ok: 'good',
     regression: 'bad',

@@ -9,6 +9,7 @@ import type { AgentClient } from '../../host/index.ts';
 import type { ChannelBenchmark } from '../suites/schema.ts';
 import { blameArm } from './arm-failure.ts';
 import type { Bench, BenchmarkRunner, Sample } from './benchmark-runner.ts';
+import { copyIn, copyOut, makeCopyContainer, removeCopyContainer } from './docker-copy.ts';
 import { limited } from './limited.ts';
 
 const DEFAULT_BYTES = 16 * 2 ** 20;
@@ -16,6 +17,7 @@ const CHUNK_BYTES = 256 * 1024;
 /** Guest's end of the forwarded stream. */
 const SOCKET = '/run/rosetta-vm-bench.sock';
 const POLL_MS = 50;
+const DISPOSE_LIMIT_MS = 60_000;
 
 interface Call {
   readonly agent: AgentClient;
@@ -32,6 +34,8 @@ const PROBES: Readonly<Record<ChannelBenchmark['probe'], (call: Call) => Promise
   'exec-download': (call) => timed(() => download(call)),
   'exec-upload': (call) => timed(() => upload(call)),
   'forward-download': forwardDownload,
+  'docker-download': (call) => timed(async () => checkBytes(await copyOut(call.agent, call.signal), call.bytes)),
+  'docker-upload': (call) => timed(() => copyIn(call.agent, zeros(call.bytes), call.bytes, call.signal)),
 };
 
 /** Seconds. */
@@ -118,6 +122,13 @@ export async function prepareChannel(
   const { title, probe, bytes = DEFAULT_BYTES, limitSeconds } = benchmark;
   // After a start Docker needs longer than everything else.
   if (needsEngine(benchmark)) await waitForEngine(agent, machine, signal);
+  const copies = probe === 'docker-download' || probe === 'docker-upload';
+  if (copies) {
+    await blameArm(title, async () => {
+      await makeCopyContainer(agent, signal);
+      if (probe === 'docker-download') await copyIn(agent, zeros(bytes), bytes, signal);
+    });
+  }
   const isLatency = probe.endsWith('-latency');
   return {
     unit: isLatency ? 'seconds' : 'bytes-per-second',
@@ -131,8 +142,11 @@ export async function prepareChannel(
       );
       return { value: isLatency ? seconds : bytes / seconds, counts: {} };
     },
-    dispose: () => Promise.resolve(),
+    // Also after Ctrl-C, when the session's own signal would end it at once.
+    dispose: async () => {
+      if (copies) await removeCopyContainer(agent, AbortSignal.timeout(DISPOSE_LIMIT_MS));
+    },
   };
 }
 
-export const needsEngine = ({ probe }: ChannelBenchmark): boolean => probe === 'docker-latency';
+export const needsEngine = ({ probe }: ChannelBenchmark): boolean => probe.startsWith('docker-');

@@ -94,6 +94,8 @@ const CHANNELS = {
   'exec-upload': 'exec',
   'forward-download': 'forward',
   'docker-latency': 'docker',
+  'docker-download': 'docker',
+  'docker-upload': 'docker',
 } as const;
 
 const disksOf = (matrix: Matrix, machine: MachineFacts): readonly string[] =>

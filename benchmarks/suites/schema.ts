@@ -98,6 +98,8 @@ const channel = z.strictObject({
     'exec-upload',
     'forward-download',
     'docker-latency',
+    'docker-download',
+    'docker-upload',
   ]),
   bytes: z
     .int()

@@ -1,5 +1,7 @@
-/** What the host process asks Docker (Docker Engine API): which ports are published, and when that changes. */
+/** What is asked of Docker without its command line (Docker Engine API). */
 import { type IncomingMessage, request } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { ENGINE_SOCKET } from '../../guest/protocol.ts';
 import type { AgentClient } from '../channel/agent-client.ts';
@@ -21,10 +23,10 @@ export interface Publication {
   readonly port: number;
 }
 
-type Forwarding = Pick<AgentClient, 'forward'>;
+export type Asking = Pick<AgentClient, 'forward'>;
 
 /** What running containers publish, each once (SCTP is left out). Throws what the agent's forward throws, or `E_PROTOCOL`. */
-export async function publishedPorts(agent: Forwarding, signal: AbortSignal): Promise<Publication[]> {
+export async function publishedPorts(agent: Asking, signal: AbortSignal): Promise<Publication[]> {
   const answer = await get(agent, '/containers/json', signal);
   let text = '';
   for await (const piece of answer) {
@@ -42,26 +44,55 @@ export async function publishedPorts(agent: Forwarding, signal: AbortSignal): Pr
 }
 
 /** Docker's events of containers that start or end, as they come: what is in them need not be looked at. */
-export function containerEvents(agent: Forwarding, signal: AbortSignal): Promise<IncomingMessage> {
+export function containerEvents(agent: Asking, signal: AbortSignal): Promise<IncomingMessage> {
   const filters = { type: ['container'], event: ['start', 'die', 'pause', 'unpause'] };
   return get(agent, `/events?filters=${encodeURIComponent(JSON.stringify(filters))}`, signal);
 }
 
 /** `SystemPing`: the least that Docker can be asked. */
-export async function pingEngine(agent: Forwarding, signal: AbortSignal): Promise<void> {
+export async function pingEngine(agent: Asking, signal: AbortSignal): Promise<void> {
   const answer = await get(agent, '/_ping', signal);
   for await (const _ of answer);
 }
 
-async function get(agent: Forwarding, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+const get = (agent: Asking, path: string, signal: AbortSignal): Promise<IncomingMessage> =>
+  askEngine(agent, { path }, signal);
+
+export interface EngineRequest {
+  /** Default: GET. */
+  readonly method?: 'POST' | 'PUT' | 'DELETE';
+  /** With its query. */
+  readonly path: string;
+  /** Media type of the body. */
+  readonly type?: string;
+  /** Sent in chunks, as it comes. */
+  readonly body?: AsyncIterable<Buffer> | Iterable<Buffer>;
+  /** Statuses that are no failure either. */
+  readonly accepts?: readonly number[];
+}
+
+/**
+ * Asks Docker one thing, over a connection of its own. Resolves to the answer, whose body is to be read or destroyed. Throws
+ * what the agent's forward throws, and `E_PROTOCOL` when Docker refuses.
+ */
+export async function askEngine(
+  agent: Asking,
+  { method, path, type, body, accepts = [] }: EngineRequest,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   const stream = await agent.forward({ path: ENGINE_SOCKET }, { signal });
   return await new Promise((resolve, reject) => {
-    const asked = request({ path, signal, headers: { Host: 'docker' }, createConnection: () => stream }, (answer) => {
-      if (answer.statusCode === 200) return resolve(answer);
+    const headers = { Host: 'docker', ...(type === undefined ? {} : { 'Content-Type': type }) };
+    const options = { method: method ?? 'GET', path, signal, headers, createConnection: () => stream };
+    const asked = request(options, (answer) => {
+      const { statusCode: status = 0 } = answer;
+      if ((status >= 200 && status < 300) || accepts.includes(status)) return resolve(answer);
       answer.destroy();
-      reject(protocolError(`Docker answered ${path} with status ${answer.statusCode}.`));
+      reject(protocolError(`Docker answered ${path} with status ${status}.`));
     });
     asked.once('error', reject);
-    asked.end();
+    // A refusal may come before the whole body was sent, and says more than the broken pipe does.
+    if (body === undefined) asked.end();
+    else pipeline(Readable.from(body), asked).catch(reject);
   });
 }

@@ -107,7 +107,7 @@ describe('a session', () => {
         .outcome;
       expect(status, stderr).toBe(0);
       const { measurements } = await readSession(out);
-      expect(measurements).toHaveLength(6);
+      expect(measurements).toHaveLength(8);
       for (const { values } of measurements) expect(values[0]).toBeGreaterThan(0);
     },
     LIMIT_MS,

@@ -6,7 +6,16 @@ import { appendSession } from '../../../../benchmarks/history/append.ts';
 import type { Session } from '../../../../benchmarks/session.ts';
 import { commandLine, parts } from '../../cli/command-line.ts';
 import { temporaryFolder } from '../../machine/temporary.ts';
-import { commitOf, fingerprint, makeHistory, makeSession, NATIVE, OFF, WARM } from '../session-fixtures.ts';
+import {
+  commitOf,
+  commitOfDay,
+  fingerprint,
+  makeHistory,
+  makeSession,
+  NATIVE,
+  OFF,
+  WARM,
+} from '../session-fixtures.ts';
 
 const bench = commandLine('benchmarks/bench/main.ts');
 
@@ -102,7 +111,8 @@ describe('history', () => {
     const found = await run(home, ...OF);
     expect(found.status, found.stderr).toBe(7);
     expect(found.stdout).toMatch(/^open {2}compile\/gcc-hello cache=warm,translator=box64/m);
-    expect(found.stdout).toContain(`session ${sessions[12]?.id}; look at: 0000000000..0000000000`);
+    const range = [11, 12].map((day) => commitOfDay(day).id.slice(0, 10)).join('..');
+    expect(found.stdout).toContain(`session ${sessions[12]?.id}; look at: ${range}`);
     const wrong = await run(home, 'history', 'ack', 'none', '--reason', 'gcc 15', '--history', 'h.jsonl');
     expect(wrong.status).toBe(3);
     const ack = ['history', 'ack', sessions[12]?.id ?? '', '--reason', 'gcc 15', '--history', 'h.jsonl'];

@@ -57,6 +57,15 @@ describe('the report as one file', () => {
     expect(history).not.toMatch(/lost|could not be read/);
   });
 
+  it('boasts of nothing that no benchmark proves', () => {
+    const tile = (runs: number) =>
+      parseHTML(renderHtml(alone(makeSession({ arms: [OFF, WARM], runs })))).document.querySelector('.tile');
+    expect(tile(12)?.className).toBe('tile good');
+    expect(tile(12)?.textContent).toMatch(/^1\.\d\d× faster.*of 6 benchmarks$/);
+    expect(tile(4)?.className).toBe('tile plain');
+    expect(tile(4)?.textContent).toMatch(/no difference proved$/);
+  });
+
   it('shows the history of its own machine before those of others', async () => {
     const other = { ...fingerprint, hostCpus: 8 };
     const own = makeHistory(2, () => 1).map((one) => ({ ...one, id: `${one.id}-own` }));

@@ -61,12 +61,15 @@ async function plan(setting: Setting): Promise<SessionPlan> {
 
 const names = ({ planned }: SessionPlan): string[] => planned.map(({ chosen }) => keyOf(chosen));
 
-describe('Docker’s latency', () => {
+describe('what Docker’s socket carries', () => {
   test('is left out, with a word, of a machine whose settings do without Docker', async () => {
     const found = names(await plan({ suites: ['channel'], engine: 'off' }));
     expect(found).toContain('channel/exec-latency');
-    expect(found).not.toContain('channel/docker-latency');
-    expect(notes).toEqual(['channel/docker-latency is left out. The machine’s settings say `engine: enabled: false`.']);
+    expect(found.filter((name) => name.includes('docker'))).toEqual([]);
+    const left = ['latency', 'download', 'upload'].map((probe) => `channel/docker-${probe}`);
+    expect(notes).toEqual(
+      left.map((name) => `${name} is left out. The machine’s settings say \`engine: enabled: false\`.`),
+    );
   });
 
   test('is measured where Docker has only not started yet', async () => {
