@@ -134,8 +134,8 @@ export const sessionSchema = z.strictObject({
   clockJumpMs: z.number().nonnegative(),
   version: name,
   /**
-   * git commit that the program was built from, and whether the tree had changes then; of a user's own image that of the
-   * current folder. Null outside git. In version 1: of the current folder, whatever had been built.
+   * git commit that the program was built from, and whether the tree had changes then; of a user's own image that of its
+   * build context. Null outside git. In version 1: of the current folder, whatever had been built.
    */
   commit: z.nullable(z.strictObject({ id: z.string().regex(/^[0-9a-f]{40}$/), dirty: z.boolean() })),
   tier: z.enum(['quick', 'standard', 'full']),

@@ -34,7 +34,7 @@ async function measureAlone(
     ...{ machine, tier: 'full', file: named },
     choice: { purpose: 'build', suites: [], benchmarks: [], runs },
     // What changes from one build to the next is the user's own image, so it is that tree's commit.
-    commit: await commitOfTree(process.cwd()),
+    commit: await commitOfTree(request.context),
   });
   const { translator } = await agent.health({ signal: bench.signal });
   const whole = buildMatrix(matrix, translator);

@@ -86,6 +86,8 @@ function explainDoubt(row: ComparedRow, verdict: Extract<Verdict, { kind: 'incon
       return `No change is proved, and one that counts is not ruled out: it lies between ${between(verdict)}, and ±${percent(verdict.threshold)} count here${floorCause(row)}. ${more}`;
     case 'sessions-unknown':
       return `The sides differ by ${formatChange(verdict.ratio)}, which is not chance between runs; but these are two sessions, and how far sessions of equal programs differ on this machine is not known well enough: only more than ${percent(verdict.provable)} is proved then. \`bench calibrate --sessions 5\` finds out.`;
+    case 'machine-too-noisy':
+      return `Whether it changed cannot be told here: equal programs differ so much on this machine that only more than ${percent(verdict.threshold)} counts${floorCause(row)}, and what was found lies between ${between(verdict)}. A quieter machine tells, or both as arms of one session.`;
     case 'machine-moved':
       return `The sides differ by ${formatChange(verdict.ratio)}, and so does the same work with and without a translator: look at the machine before the code.`;
     case 'count-varies':

@@ -60,6 +60,8 @@ const laterResultFields = {
 
 const place = z.string().min(1).max(200).optional();
 
+export const ackReasonSchema = z.string().trim().min(1).max(2_000);
+
 /** Somebody has looked at a change and knows its reason; absent suite, benchmark or arm: all of them. */
 const ackFields = {
   line: z.literal('ack'),
@@ -69,7 +71,7 @@ const ackFields = {
   arm: place,
   /** The first session after the change. */
   session: id,
-  reason: z.string().trim().min(1).max(2_000),
+  reason: ackReasonSchema,
 };
 
 const firstFormat = { format: z.literal(FIRST_FORMAT) };

@@ -66,13 +66,28 @@ function summarise({ points, changes }: Series): string {
 }
 
 function describeChange(series: Series, change: Change, style: Style): string {
-  const { unit, suite, benchmark, arm } = series;
-  const { state, ratio, before, after, firstAfter, reason } = change;
+  const { state, firstAfter, reason } = change;
   const label = { open: style.red, acknowledged: style.dim, recovered: style.dim, improvement: style.green }[state];
-  const sizes = `${formatQuantity(before, unit)} → ${formatQuantity(after, unit)}, ${formatChange(ratio)}`;
   return [
-    `${label(state)}  ${suite}/${benchmark} ${armName(arm)}: ${sizes}\n`,
+    `${label(state)}  ${sizesOf(series, change)}\n`,
     `  since ${firstAfter.date.slice(0, 10)}, session ${firstAfter.session}; look at: ${commitRange(change)}\n`,
     ...(reason === null ? [] : [`  acknowledged: ${reason}\n`]),
   ].join('');
+}
+
+function sizesOf({ unit, suite, benchmark, arm }: Series, { ratio, before, after }: Change): string {
+  const sizes = `${formatQuantity(before, unit)} → ${formatQuantity(after, unit)}, ${formatChange(ratio)}`;
+  return `${suite}/${benchmark} ${armName(arm)}: ${sizes}`;
+}
+
+/** What is open in a history no more, after somebody has said why. */
+export function renderAcknowledged(before: HistoryReport, after: HistoryReport): string {
+  const open = ({ series }: HistoryReport): string[] =>
+    series.flatMap((one) => one.changes.filter(({ state }) => state === 'open').map((change) => sizesOf(one, change)));
+  const left = open(after);
+  const quiet = open(before).filter((title) => !left.includes(title));
+  if (quiet.length === 0) {
+    return 'It is kept, but nothing that `bench history` finds open begins at that session. A change across images or kernels is found with --accept.\n';
+  }
+  return quiet.map((title) => `acknowledged  ${title}\n`).join('');
 }

@@ -1,4 +1,5 @@
 /** A user's own image, built again and again in each arm: every step that starts programs is a benchmark. */
+import path from 'node:path';
 import type { BuildRequest } from '../../host/build/request.ts';
 import type { BuildStep } from '../../host/build/steps.ts';
 import { count } from '../../host/cli/format.ts';
@@ -17,8 +18,28 @@ import type { SessionResult } from './run-session.ts';
 import { describeArm } from './sampling.ts';
 import { countTranslations, type Span } from './translations.ts';
 
-export const BUILD_SUITE = 'build';
 export const WHOLE_BUILD = 'whole build';
+
+/** The longest name that a session's file holds. */
+const MAX_NAME = 200;
+
+/**
+ * The suite that a user's image is, so that two images are never compared: `build:my-app`, `build:my-app:Dockerfile.slim`,
+ * `build:my-app@tests`. What is in the Dockerfile, and its arguments, may change from one session to the next.
+ */
+export function buildSuite({
+  context,
+  dockerfile,
+  target,
+}: Pick<BuildRequest, 'context' | 'dockerfile' | 'target'>): string {
+  const file = typeof dockerfile === 'string' ? path.relative(context, path.resolve(dockerfile)) : 'Dockerfile';
+  const parts = [
+    `build:${path.basename(path.resolve(context))}`,
+    ...(file === 'Dockerfile' ? [] : [`:${file}`]),
+    ...(target === null ? [] : [`@${target}`]),
+  ];
+  return parts.join('').replaceAll(/\s/g, '-').slice(0, MAX_NAME);
+}
 
 export interface BuildSessionOptions {
   readonly bench: Pick<Bench, 'agent' | 'modes' | 'signal' | 'onProgress'>;
@@ -54,12 +75,14 @@ export async function runBuildSession(options: BuildSessionOptions): Promise<Ses
 
 class BuildRun {
   readonly #options: BuildSessionOptions;
+  readonly #suite: string;
   /** Every benchmark that some build had. */
   readonly #benchmarks = new Set<string>();
   readonly #failed: { readonly arm: Arm; readonly reason: string }[] = [];
 
   constructor(options: BuildSessionOptions) {
     this.#options = options;
+    this.#suite = buildSuite(options.request);
   }
 
   /** One build in each arm is not timed: it brings base images, and fills the cache of the warm arms. */
@@ -70,7 +93,7 @@ class BuildRun {
     for (const [index, name] of order.entries()) {
       if (index === names.length) this.#warnOfFewRuns();
       const arm = arms.find((one) => armName(one) === name) as Arm;
-      if (recorder.isRejected({ suite: BUILD_SUITE, benchmark: WHOLE_BUILD, arm })) continue;
+      if (recorder.isRejected({ suite: this.#suite, benchmark: WHOLE_BUILD, arm })) continue;
       const title = `Build ${index + 1} of ${order.length}: ${describeArm(arm)}`;
       await this.#take(arm, title, index >= names.length);
       await recorder.save('partial', 'It was written while the session ran.');
@@ -99,7 +122,7 @@ class BuildRun {
       for (const [benchmark, value] of seconds) {
         // The counters are the whole machine's, and steps may run side by side.
         const own = benchmark === WHOLE_BUILD ? counts : {};
-        recorder.add({ suite: BUILD_SUITE, benchmark, arm }, { value, counts: own }, 1, SECONDS);
+        recorder.add({ suite: this.#suite, benchmark, arm }, { value, counts: own }, 1, SECONDS);
       }
     } catch (error) {
       if (!isOfTheArm(error) || bench.signal.aborted) throw error;
@@ -107,7 +130,7 @@ class BuildRun {
       const { what, why } = asRosettaVmError(error);
       const reason = `${what} ${why}`.trim();
       this.#failed.push({ arm, reason });
-      recorder.reject({ suite: BUILD_SUITE, benchmark: WHOLE_BUILD, arm }, reason);
+      recorder.reject({ suite: this.#suite, benchmark: WHOLE_BUILD, arm }, reason);
       bench.onProgress({ kind: 'note', message: `${describeArm(arm)} does not count. ${what}` });
     }
   }
@@ -126,7 +149,7 @@ class BuildRun {
     const { recorder } = this.#options;
     for (const { arm, reason } of this.#failed) {
       for (const benchmark of this.#benchmarks) {
-        const subject = { suite: BUILD_SUITE, benchmark, arm };
+        const subject = { suite: this.#suite, benchmark, arm };
         if (!recorder.isRejected(subject)) recorder.reject(subject, reason);
       }
     }
@@ -134,9 +157,6 @@ class BuildRun {
 }
 
 const SECONDS = { unit: 'seconds', smallerIsBetter: true } as const;
-
-/** The longest name that a session's file holds. */
-const MAX_NAME = 200;
 
 type TimedStep = Required<Pick<BuildStep, 'name' | 'runs' | 'startedMs' | 'completedMs'>>;
 

@@ -39,6 +39,8 @@ export interface Rule {
   readonly alpha: number;
   /** The smallest change that counts: 0.03 is 3 %. */
   readonly minimumChange: number;
+  /** No wider interval is called the same, however much noise hides in it: 0.11 is 11 %. */
+  readonly greatestSame: number;
   /** Runs that each arm needs before anything is said of it. */
   readonly minimumRuns: number;
   /** How often the data may be looked at while it grows; each look has its share of `alpha`. */
@@ -46,7 +48,7 @@ export interface Rule {
 }
 
 /** Sources: docs/STATISTICS.md. Below five runs an arm no p can be under 0.01; four rounds are Firecracker's. */
-export const DEFAULT_RULE: Rule = { alpha: 0.01, minimumChange: 0.03, minimumRuns: 5, rounds: 4 };
+export const DEFAULT_RULE: Rule = { alpha: 0.01, minimumChange: 0.03, greatestSame: 0.11, minimumRuns: 5, rounds: 4 };
 
 /** Of data that are complete and looked at once: two sessions, or one that was measured in a single round. */
 export const ONE_LOOK: Rule = { ...DEFAULT_RULE, rounds: 1 };
@@ -105,6 +107,8 @@ export type Doubt =
   | 'interval-too-wide'
   /** The change is no chance between runs, but how far two sessions of equal programs differ here is not known well enough. */
   | 'sessions-unknown'
+  /** Less than what counts here, but noise makes that so much that a change which people would mind may hide in it. */
+  | 'machine-too-noisy'
   /** Work that needs no translator changed as much in the same direction: it is the machine. */
   | 'machine-moved'
   /** An exact metric differs between the runs of one arm. More runs do not help. */

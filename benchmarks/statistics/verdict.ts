@@ -27,7 +27,9 @@ export interface SuiteVerdict {
  * looked at so often) and then adjusted for the number of benchmarks that were tested (Holm), so that equal arms raise any
  * alarm at all in no more than `alpha` of the suites, however the rounds were stopped; the proof is in docs/STATISTICS.md.
  * Faster or slower: adjusted p < alpha, the ratio beyond the threshold in either direction (r and 1/r count alike), and
- * enough runs; between two sessions of which it is not known well how far they differ, also beyond what they may. Same: the whole interval within the threshold. All else is inconclusive, after the last round as well.
+ * enough runs; between two sessions of which it is not known well how far they differ, also beyond what they may. Same: the whole interval
+ * within the threshold, and within what the rule lets be called so at most. All else is inconclusive, after the last round as
+ * well.
  */
 export function suiteVerdict(suite: ReadonlyMap<string, Comparison>, rule: Rule = DEFAULT_RULE): SuiteVerdict {
   const names = [...suite.keys()];
@@ -84,8 +86,10 @@ function decide(tested: Tested & { readonly adjustedP: number }, rule: Rule, req
   if (fewer < rule.minimumRuns) {
     return doubt('too-few-runs', Math.max(rule.minimumRuns, fewestRuns(requiredP)) - fewer);
   }
-  const within = interval.low >= 1 / limit && interval.high <= limit;
-  if (within && interval.confidence >= 1 - rule.alpha) return { kind: 'same', ...tested };
+  const isWithin = (share: number): boolean =>
+    interval.confidence >= 1 - rule.alpha && interval.low >= 1 / (1 + share) && interval.high <= 1 + share;
+  if (isWithin(Math.min(tested.threshold, rule.greatestSame))) return { kind: 'same', ...tested };
+  if (isWithin(tested.threshold)) return doubt('machine-too-noisy', null);
   const beyond = ratio > limit || ratio < 1 / limit;
   if (beyond && adjustedP < rule.alpha) {
     const sure = 1 + tested.provable;

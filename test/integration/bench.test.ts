@@ -131,6 +131,7 @@ describe('a user’s own image', () => {
       expect(status, stderr).toBe(0);
       const { measurements, state } = await readSession(out);
       expect(state).toBe('complete');
+      expect([...new Set(measurements.map(({ suite }) => suite))]).toEqual(['build:image']);
       const names = measurements.map(({ benchmark, arm }) => `${benchmark} ${arm.dimensions.cache}`);
       const step = expect.stringContaining('RUN echo made > /file off');
       expect(names).toEqual(expect.arrayContaining([step, 'whole build off', 'whole build warm']));

@@ -64,23 +64,22 @@ async function history(context: CommandContext, flags: HistoryFlags): Promise<vo
   context.print(renderHistory(report, context.style));
 }
 
-/** Throws `E_NOT_FOUND` for a session that the history does not have: the acknowledgement would quiet nothing. */
+/** Tells what is quieter for it. Throws `E_NOT_FOUND` and `E_USAGE` for what would quiet nothing, before anything is written. */
 async function acknowledge(context: CommandContext, session: string, flags: AckFlags): Promise<void> {
-  const [{ readHistory }, { appendAck }, { RosettaVmError }] = await Promise.all([
-    import('../../history/read.ts'),
-    import('../../history/append.ts'),
-    import('../../../host/errors.ts'),
-  ]);
+  const [{ readHistory }, { appendAck }, { acknowledgement }, { historyReport }, { renderAcknowledged }] =
+    await Promise.all([
+      import('../../history/read.ts'),
+      import('../../history/append.ts'),
+      import('../../history/acknowledgement.ts'),
+      import('../../history/changes.ts'),
+      import('../../history/text.ts'),
+    ]);
   const file = flags.history ?? historyFile(context.paths);
-  const { results } = await readHistory(file);
-  if (!results.some((line) => line.session === session)) {
-    throw new RosettaVmError('E_NOT_FOUND', {
-      what: `The history has no session ${JSON.stringify(session)}.`,
-      why: `${file} was looked through.`,
-      fix: '`bench history` names the session of each change.',
-      facts: { session, file },
-    });
-  }
+  const before = await readHistory(file);
   const { reason, suite, benchmark, arm } = flags;
-  await appendAck(file, { date: new Date().toISOString(), session, reason, suite, benchmark, arm });
+  await appendAck(file, {
+    date: new Date().toISOString(),
+    ...acknowledgement(before, { session, reason, suite, benchmark, arm }),
+  });
+  context.print(renderAcknowledged(historyReport(before), historyReport(await readHistory(file))));
 }

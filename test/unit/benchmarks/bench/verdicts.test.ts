@@ -116,7 +116,11 @@ describe('history', () => {
     const wrong = await run(home, 'history', 'ack', 'none', '--reason', 'gcc 15', '--history', 'h.jsonl');
     expect(wrong.status).toBe(3);
     const ack = ['history', 'ack', sessions[12]?.id ?? '', '--reason', 'gcc 15', '--history', 'h.jsonl'];
-    expect((await run(home, ...ack)).status).toBe(0);
+    const said = await run(home, ...ack);
+    expect(said).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^acknowledged {2}compile\/gcc-hello cache=warm/),
+    });
     const quiet = await run(home, ...OF);
     expect(quiet.status).toBe(0);
     expect(quiet.stdout).toContain('acknowledged: gcc 15');

@@ -4,6 +4,7 @@ import { compareArms, ruleOf } from '../../../../benchmarks/compare/arms.ts';
 import { comparable } from '../../../../benchmarks/compare/comparable.ts';
 import { OUTCOME_EXIT_STATUS } from '../../../../benchmarks/compare/exit-status.ts';
 import { type CompareOptions, compareSessions } from '../../../../benchmarks/compare/sessions.ts';
+import { explainVerdict } from '../../../../benchmarks/compare/words.ts';
 import type { Session } from '../../../../benchmarks/session.ts';
 import { fingerprint, makeSession, NATIVE, OFF, QEMU, WARM } from '../session-fixtures.ts';
 
@@ -179,14 +180,28 @@ describe('two sessions', () => {
   });
 
   it('count no change that sessions of equal programs have as well', () => {
-    const kindOf = (options: CompareOptions) =>
+    const verdictOf = (options: CompareOptions) =>
       compare(gccSlower, options).rows.find(
         ({ benchmark, changeArm, metric }) =>
           benchmark === 'gcc-hello' && changeArm.startsWith('cache=warm') && metric === 'value',
-      )?.verdict.kind;
+      )?.verdict;
     // Levels of σ = 1 % and of σ = 4 %, as 21 sessions show them: 24 rows of time, z = 3.5, so 5 % and 22 % count.
-    expect(kindOf({ sessionNoise: () => ({ deviation: 0.01, freedom: 20 }) })).toBe('slower');
-    expect(kindOf({ sessionNoise: () => ({ deviation: 0.04, freedom: 20 }) })).not.toBe('slower');
+    expect(verdictOf({ sessionNoise: () => ({ deviation: 0.01, freedom: 20 }) })?.kind).toBe('slower');
+    expect(verdictOf({ sessionNoise: () => ({ deviation: 0.04, freedom: 20 }) })).toMatchObject({
+      ...{ kind: 'inconclusive', because: 'machine-too-noisy', moreRuns: null },
+    });
+  });
+
+  it('pass no gate with a change that hides in the noise of the machine', () => {
+    const times = (factor: number) =>
+      makeSession({ seed: 7, arms: [WARM], factor: (name) => (name === 'exec/sh-true' ? factor : 1) });
+    const sessionNoise = () => ({ deviation: 0.17, freedom: 5 });
+    const { outcome, rows } = compare(times(1.45), { gate: 'time', sessionNoise }, times(1));
+    expect(outcome).toBe('inconclusive');
+    const row = rows.find(({ benchmark, metric }) => benchmark === 'sh-true' && metric === 'value');
+    expect(row && explainVerdict(row)).toMatch(
+      /^Whether it changed cannot be told here: .* between \+4\d % and \+4\d %/,
+    );
   });
 
   it('of which nobody knows how far they differ prove a great change only', () => {

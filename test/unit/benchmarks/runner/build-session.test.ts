@@ -1,7 +1,7 @@
 /** Builds that only pretend: what is measured of them, and what does not count. */
 import { describe, expect, test } from 'vitest';
 import { ModeSwitch } from '../../../../benchmarks/modes.ts';
-import { runBuildSession } from '../../../../benchmarks/runner/build-session.ts';
+import { buildSuite, runBuildSession } from '../../../../benchmarks/runner/build-session.ts';
 import { ClockWatch } from '../../../../benchmarks/runner/clock.ts';
 import { Recorder } from '../../../../benchmarks/runner/recorder.ts';
 import type { SessionResult } from '../../../../benchmarks/runner/run-session.ts';
@@ -128,5 +128,20 @@ describe('builds of a user’s image', () => {
     expect(session.rejected.map(({ benchmark, arm }) => `${benchmark} ${armName(arm)}`).sort()).toEqual(
       ['[1/2] RUN ./configure', '[2/2] RUN make', 'whole build'].map((name) => `${name} ${armName(WARM)}`),
     );
+  });
+});
+
+describe('the suite of a user’s image', () => {
+  test.each([
+    ['/home/me/my app', '/home/me/my app/Dockerfile', null, 'build:my-app'],
+    ['/app', '/app/docker/Dockerfile.slim', null, 'build:app:docker/Dockerfile.slim'],
+    ['/app', '/other/Dockerfile', 'tests', 'build:app:../other/Dockerfile@tests'],
+    ['/app', Buffer.from('FROM x'), null, 'build:app'],
+  ])('tells it from others: %s, %s, %s', (context, dockerfile, target, suite) => {
+    expect(buildSuite({ context, dockerfile, target })).toBe(suite);
+  });
+
+  test('has room in a session’s file', () => {
+    expect(buildSuite({ context: `/${'a'.repeat(255)}`, dockerfile: 'Dockerfile', target: null })).toHaveLength(200);
   });
 });
