@@ -7,7 +7,7 @@ import { RosettaVmError } from '../../host/errors.ts';
 import type { StatePaths } from '../../host/paths.ts';
 import { type ComparableSession, comparable, measurementKey } from '../compare/comparable.ts';
 import { type FingerprintField, fingerprintDifferences } from '../compare/fingerprint.ts';
-import { readHistory, sessionsOfCommit, withoutMachine } from '../history/read.ts';
+import { type History, readHistory, sessionsOf, sessionsOfCommit, withoutMachine } from '../history/read.ts';
 import { calibrationSessionsFolder, sessionsFolder } from '../runner/bench-folder.ts';
 import { readSession } from '../session-file.ts';
 
@@ -33,66 +33,122 @@ export interface Place {
   readonly cwd: string;
 }
 
+export interface FoundPair {
+  readonly base: ComparableSession;
+  readonly change: ComparableSession;
+  /** Sentences: where another commit's session stands for the one that was named. */
+  readonly notes: readonly string[];
+}
+
 /**
  * The two sessions that `base` and `change` name, each a file, else a session of this computer by its id, else a commit. Of a
  * commit's sessions in the history those are taken that have the most benchmarks in common on the same machine, and of such
  * the newest: a session of a single suite does not stand before the whole one. A change that is there already may be given as
  * it is. Throws `E_NOT_FOUND`, `E_INVALID`.
+ *
+ * For a commit without a session its nearest ancestor's stands, since a commit that brings a session into the history is a
+ * child of the one that was measured: for the base any, for the change only across commits of nothing but the history, as
+ * what came since was not measured.
  */
 export async function findPair(
   base: string,
   change: string | ComparableSession,
   where: Place,
   accept: readonly FingerprintField[] = [],
-): Promise<readonly [base: ComparableSession, change: ComparableSession]> {
-  const before = await candidates(base, where);
-  const after = typeof change === 'string' ? await candidates(change, where) : [change];
-  const pairs = before.flatMap((from) => after.map((to) => [from, to] as const));
+): Promise<FoundPair> {
+  const before = await candidates(base, where, 'base');
+  const after =
+    typeof change === 'string' ? await candidates(change, where, 'change') : { sessions: [change], notes: [] };
+  const pairs = before.sessions.flatMap((from) => after.sessions.map((to) => [from, to] as const));
   const apart = pairs.filter(([from, to]) => from.id !== to.id);
   // `candidates` has never none, so there is a pair; only one of a session with itself when that is what was asked for.
   const [best] = (apart.length > 0 ? apart : pairs).toSorted(
-    (a, b) => inCommon(b, accept) - inCommon(a, accept) || later(b[1], a[1]) || later(b[0], a[0]),
+    (a, b) =>
+      inCommonOnOneMachine(b, accept) - inCommonOnOneMachine(a, accept) ||
+      inCommon(b) - inCommon(a) ||
+      later(b[1], a[1]) ||
+      later(b[0], a[0]),
   );
-  return best as readonly [ComparableSession, ComparableSession];
+  const [from, to] = best as Pair;
+  return { base: from, change: to, notes: [...before.notes, ...after.notes] };
 }
+
+type Pair = readonly [from: ComparableSession, to: ComparableSession];
 
 const later = (a: ComparableSession, b: ComparableSession): number => Date.parse(a.date) - Date.parse(b.date);
 
-/** Benchmarks in arms that two sessions share; none when the sessions cannot be compared. */
-function inCommon([from, to]: readonly [ComparableSession, ComparableSession], accept: readonly FingerprintField[]) {
-  if (from.tier !== to.tier || fingerprintDifferences(from.fingerprint, to.fingerprint, accept).length > 0) return 0;
+/** Benchmarks in arms that two sessions share. */
+function inCommon([from, to]: Pair): number {
   const keys = new Set(from.measurements.map(measurementKey));
   return to.measurements.filter((one) => keys.has(measurementKey(one))).length;
 }
 
-/** One for a file or an id; of a commit all that the history has of it, whole and on a tree without changes. Never none. */
-async function candidates(name: string, { paths, history, cwd }: Place): Promise<readonly ComparableSession[]> {
-  for (const file of filesOf(name, paths, cwd)) {
-    if (await isFile(file)) return [comparable(await readSession(file))];
-  }
+function inCommonOnOneMachine([from, to]: Pair, accept: readonly FingerprintField[]): number {
+  const comparable = fingerprintDifferences(from.fingerprint, to.fingerprint, accept).length === 0;
+  return from.tier === to.tier && comparable ? inCommon([from, to]) : 0;
+}
+
+interface Candidates {
+  /** One for a file or an id; of a commit all that the history has of it, whole and on a tree without changes. Never none. */
+  readonly sessions: readonly ComparableSession[];
+  readonly notes: readonly string[];
+}
+
+async function candidates(name: string, where: Place, role: 'base' | 'change'): Promise<Candidates> {
+  const { paths, cwd } = where;
+  const file = await sessionFile(name, paths, cwd);
+  if (file !== null) return { sessions: [comparable(await readSession(file))], notes: [] };
   const commit = await commitOf(name, cwd);
   if (commit === null) {
     throw notFound(name, 'There is no such file, session or commit.', '`bench run --out FILE` writes a session.');
   }
-  const past = await readHistory(path.resolve(cwd, history));
-  const found = sessionsOfCommit(past, commit);
-  if (found.length > 0) return found;
-  const lost = withoutMachine(past).length;
-  throw notFound(
+  const history = path.resolve(cwd, where.history);
+  const past = await readHistory(history);
+  const ancestors = await lines(cwd, 'rev-list', '--first-parent', `--max-count=${MAX_ANCESTORS}`, commit);
+  for (const [distance, ancestor] of ancestors.entries()) {
+    const sessions = sessionsOfCommit(past, ancestor);
+    if (sessions.length === 0) continue;
+    if (distance === 0) return { sessions, notes: [] };
+    if (role === 'change' && !(await differInHistoryAlone(ancestor, commit, history, cwd))) break;
+    const [named, taken] = [commit, ancestor].map((id) => id.slice(0, 10));
+    const note = `${name} (${named}) was not measured; ${taken}, ${count(distance, 'commit')} before it, stands for it.`;
+    return { sessions, notes: [note] };
+  }
+  throw noneOfCommit(name, commit, where.history, past);
+}
+
+/** Back from a commit, along its first parents. */
+const MAX_ANCESTORS = 1000;
+
+async function differInHistoryAlone(from: string, to: string, history: string, cwd: string): Promise<boolean> {
+  const [top = cwd] = await lines(cwd, 'rev-parse', '--show-toplevel');
+  const changed = await lines(cwd, 'diff', '--name-only', '--no-renames', from, to, '--');
+  return changed.every((file) => path.resolve(top, file) === history);
+}
+
+function noneOfCommit(name: string, commit: string, file: string, past: History): RosettaVmError {
+  const ofCommit = sessionsOf(past).filter((one) => one.commit?.id === commit);
+  const [lost, unfit, unread] = [withoutMachine(past).length, ofCommit.length, past.skippedCount];
+  return notFound(
     name,
     [
-      `${history} has no complete session of the commit ${commit.slice(0, 10)}, measured without changes in its tree.`,
+      `${file} has no complete session of the commit ${commit.slice(0, 10)}, measured without changes in its tree.`,
+      ...(unfit === 0
+        ? []
+        : [`${count(unfit, 'session')} of it cannot be used: partial, of a changed tree, or to calibrate.`]),
       ...(lost === 0 ? [] : [`${count(lost, 'session')} in it cannot be used: the line of the machine is lost.`]),
+      ...(unread === 0 ? [] : [`${count(unread, 'line')} of it could not be read; \`bench history\` names them.`]),
     ].join(' '),
     `Check it out, build it, start its machine anew and measure: \`git checkout ${name}\`, \`npm run build\`, \`rosetta-vm down\`, \`rosetta-vm up\`, \`bench run\`.`,
   );
 }
 
-function filesOf(name: string, paths: StatePaths, cwd: string): string[] {
-  const own = [sessionsFolder(paths), calibrationSessionsFolder(paths)].map((folder) =>
-    path.join(folder, `${name}.json`),
-  );
-  return [path.resolve(cwd, name), ...(/^[\w-]+$/.test(name) ? own : [])];
+/** The file that a word names: itself, or that of this computer's session of that id. Null when there is none. */
+export async function sessionFile(name: string, paths: StatePaths, cwd: string): Promise<string | null> {
+  const folders = [sessionsFolder(paths), calibrationSessionsFolder(paths)];
+  const own = /^[\w-]+$/.test(name) ? folders.map((folder) => path.join(folder, `${name}.json`)) : [];
+  for (const file of [path.resolve(cwd, name), ...own]) if (await isFile(file)) return file;
+  return null;
 }
 
 const isFile = (name: string): Promise<boolean> =>
@@ -103,11 +159,15 @@ const isFile = (name: string): Promise<boolean> =>
 
 /** Null when git knows no such thing, or is not there. */
 async function commitOf(name: string, cwd: string): Promise<string | null> {
-  const args = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
-  const { failed, stdout } = await execa('git', args, {
-    ...{ cwd, reject: false, stdin: 'ignore', timeout: GIT_LIMIT_MS },
-  });
-  return failed || !/^[0-9a-f]{40}$/.test(stdout.trim()) ? null : stdout.trim();
+  const [id = ''] = await lines(cwd, 'rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`);
+  return /^[0-9a-f]{40}$/.test(id) ? id : null;
+}
+
+/** What git says; nothing where it fails, or is not there. */
+async function lines(cwd: string, ...args: string[]): Promise<string[]> {
+  const options = { cwd, reject: false, stdin: 'ignore', timeout: GIT_LIMIT_MS } as const;
+  const { failed, stdout } = await execa('git', args, options);
+  return failed ? [] : stdout.split('\n').filter((line) => line !== '');
 }
 
 const notFound = (name: string, why: string, fix: string): RosettaVmError =>

@@ -2,6 +2,7 @@
 import { RosettaVmError } from '../../host/errors.ts';
 import type { StatePaths } from '../../host/paths.ts';
 import { comparable } from '../compare/comparable.ts';
+import type { FingerprintField } from '../compare/fingerprint.ts';
 import { compareSessions } from '../compare/sessions.ts';
 import { historyReport } from '../history/changes.ts';
 import { readHistory } from '../history/read.ts';
@@ -16,19 +17,32 @@ export interface ReportSources {
   readonly history: string;
   /** Session to compare with, as `bench compare` names it; null: none. */
   readonly base: string | null;
+  /** In what the two may differ. */
+  readonly accept: readonly FingerprintField[];
 }
 
-/** Throws what {@link findSession} throws. */
-export async function reportInput(session: Session, { paths, history, base }: ReportSources): Promise<ReportInput> {
+export interface GatheredReport {
+  readonly input: ReportInput;
+  /** Sentences for people, of {@link findPair}. */
+  readonly notes: readonly string[];
+}
+
+/** Throws what {@link findPair} throws. */
+export async function reportInput(
+  session: Session,
+  { paths, history, base, accept }: ReportSources,
+): Promise<GatheredReport> {
   const past = await readHistory(history);
   const noise = await knownNoise(paths, session.fingerprint, past);
-  const pair = base === null ? null : await findPair(base, comparable(session), { paths, history, cwd: process.cwd() });
-  return {
+  const where = { paths, history, cwd: process.cwd() };
+  const pair = base === null ? null : await findPair(base, comparable(session), where, accept);
+  const input = {
     session,
-    comparison: pair === null ? null : compareSessions(...pair, noise),
+    comparison: pair === null ? null : compareSessions(pair.base, pair.change, { ...noise, accept }),
     history: past.results.length === 0 ? null : historyReport(past),
     noiseFloor: noise.noiseFloor,
   };
+  return { input, notes: pair?.notes ?? [] };
 }
 
 /**

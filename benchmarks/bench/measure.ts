@@ -1,5 +1,4 @@
 /** A machine, the chosen benchmarks and a file: what `bench run` and `bench calibrate` have in common. */
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { CommandContext } from '../../host/cli/context.ts';
 import { count } from '../../host/cli/format.ts';
@@ -11,6 +10,7 @@ import { alone } from '../alone.ts';
 import { runsToProve } from '../compare/runs-needed.ts';
 import { measuredCommit } from '../measured-commit.ts';
 import { ModeSwitch } from '../modes.ts';
+import { requireRoomFor } from '../named-file.ts';
 import { calibrationSessionsFolder, sessionsFolder } from '../runner/bench-folder.ts';
 import type { Bench } from '../runner/benchmark-runner.ts';
 import { ClockWatch } from '../runner/clock.ts';
@@ -122,7 +122,7 @@ export async function openSession(
   const head = sessionHead(tier, choice, commit);
   const folder = choice.purpose === 'calibration' ? calibrationSessionsFolder(paths) : sessionsFolder(paths);
   const file = path.resolve(named ?? path.join(folder, `${head.id}.json`));
-  await mkdir(path.dirname(file), { recursive: true });
+  await requireRoomFor(file);
   const clock = new ClockWatch();
   const recorder = new Recorder({
     ...{ head, file, clockJumpMs: () => clock.longestMs },
@@ -147,8 +147,11 @@ const BROKEN = 9;
 export function throwUnlessWhole(context: CommandContext, { file, session, error }: Measured): void {
   if (error === null) return;
   context.endProgress();
-  const kept = session.measurements.length > 0 ? ` What was measured is in ${file}, marked partial.` : '';
-  context.hint(`The session ended before its end.${kept}`);
+  const kept =
+    session.measurements.length > 0
+      ? ` What was measured is in ${file}, marked partial; \`bench report\` shows it.`
+      : '';
+  context.tell(`The session ended before its end.${kept}\n`);
   if (asRosettaVmError(error).code !== 'E_ABORTED') context.failureStatus = BROKEN;
   throw error;
 }

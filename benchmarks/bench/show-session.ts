@@ -3,6 +3,7 @@ import type { CommandContext } from '../../host/cli/context.ts';
 import { asRosettaVmError } from '../../host/errors.ts';
 import { writeWhole } from '../../host/files.ts';
 import { appendSession } from '../history/append.ts';
+import type { ReportInput } from '../report/input.ts';
 import { historyFile } from '../runner/bench-folder.ts';
 import { renderReport, reportInput } from './make-report.ts';
 import type { Measured } from './measure.ts';
@@ -18,7 +19,13 @@ export async function showSession(
   const past = history ?? historyFile(paths);
   context.endProgress();
   await appendSession(past, session).catch((error: unknown) => warn(context, 'The history does not have it.', error));
-  const input = await reportInput(session, { paths, history: past, base: null });
+  const input = await reportInput(session, { paths, history: past, base: null, accept: [] }).then(
+    (gathered) => gathered.input,
+    (error: unknown): ReportInput => {
+      warn(context, 'It is shown without what is known of this machine.', error);
+      return { session, comparison: null, history: null, noiseFloor: () => null };
+    },
+  );
   const report = file.replace(/(\.json)?$/, '.html');
   const written = await renderReport(input, 'html')
     .then((text) => writeWhole(report, text, 0o644))

@@ -1,10 +1,11 @@
 /** Writing a history: only at its end, whole lines or none, by one process at a time. */
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { access, constants, type FileHandle, mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
 import { lock } from '../../host/process/lock.ts';
 import { comparable } from '../compare/comparable.ts';
 import { fingerprintDigest } from '../compare/fingerprint.ts';
 import { summary } from '../compare/row.ts';
+import { withNamedFile } from '../named-file.ts';
 import type { Session } from '../session.ts';
 import {
   type AckLine,
@@ -18,6 +19,16 @@ import { readHistory, resultKey } from './read.ts';
 
 /** An append takes milliseconds; reading a large file before it, a second. */
 const LOCK_TIMEOUT_MS = 30_000;
+
+/** Before minutes are spent on a session that the file could not take. Throws `E_INVALID`. */
+export async function requireWritable(file: string): Promise<void> {
+  await readHistory(file);
+  await withNamedFile(file, () =>
+    access(file, constants.W_OK).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    }),
+  );
+}
 
 /**
  * Adds a session, a line for each benchmark and arm. Resolves to the number of lines that were written: those that the file

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { RosettaVmError } from '../../host/errors.ts';
 import type { ComparableMeasurement, ComparableSession } from '../compare/comparable.ts';
 import { fingerprintDigest, fingerprintDigestOfFirstFormat } from '../compare/fingerprint.ts';
+import { withNamedFile } from '../named-file.ts';
 import { armName, type Choice, type Fingerprint } from '../session.ts';
 import {
   type AckLine,
@@ -36,15 +37,16 @@ const MAX_FILE_BYTES = 128 * 1024 * 1024;
 
 const EMPTY: History = { results: [], fingerprints: new Map(), acks: [], skipped: [], skippedCount: 0 };
 
-/** A file that does not exist is an empty history. Throws `E_INVALID` for one that is beyond all bounds. */
-export async function readHistory(file: string): Promise<History> {
-  try {
-    return await collect(boundedLines(createReadStream(file, { end: MAX_FILE_BYTES }), file));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return EMPTY;
-    throw error;
-  }
-}
+/** A file that does not exist is an empty history. Throws `E_INVALID` for one that is beyond all bounds, or cannot be read. */
+export const readHistory = (file: string): Promise<History> =>
+  withNamedFile(file, async () => {
+    try {
+      return await collect(boundedLines(createReadStream(file, { end: MAX_FILE_BYTES }), file));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return EMPTY;
+      throw error;
+    }
+  });
 
 /** The same from text. */
 export async function parseHistory(text: string): Promise<History> {

@@ -16,6 +16,9 @@ export const box64: Translator = {
     // AVX2, BMI and FMA are translated; AVX-512 is not (docs/USAGE.md, BOX64_AVX).
     isaLevel: 3,
     withoutCache: { BOX64_DYNACACHE: '0' },
+    // GNU make gives glob(3) functions of its own to read folders with (GLOB_ALTDIRFUNC), and box64 gives them to the
+    // arm64 glob as they are (0.4.3 and later, src/wrapped/wrappedlibc.c, my_glob64): SIGILL at the first `*` in a makefile.
+    failsWith: ['/usr/bin/make', '/usr/bin/gmake', '/usr/local/bin/make', '/usr/local/bin/gmake'],
   },
   edits: (_found, _config, cache) => ({
     mounts: cache.enabled ? [{ path: cache.mountPoint, readOnly: false }] : [],

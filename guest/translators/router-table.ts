@@ -7,6 +7,7 @@
  *     without-cache <translator> NAME=value   set in programs that are kept from the cache
  *     settled <translator> NAME=value         set, for what all get, in programs that have run a few times
  *     deny <translator or "cache"> <build-id or -> <path of a program, or nothing>
+ *                                             of the user's list, and what a translator is known to fail with
  *     end
  *
  * The first translator is the default; the others follow in the order in which they are tried.
@@ -41,6 +42,7 @@ export function routerTable(translators: readonly RoutedTranslator[], denied: re
       ...assignments('settled', name, settledEnv),
       ...assignments('without-cache', name, start.withoutCache),
     ]),
+    ...translators.flatMap(({ name, start }) => (start.failsWith ?? []).map((program) => `deny ${name} - ${program}`)),
     ...denied.map(({ from, buildId = '-', program = '' }) => `deny ${from} ${buildId} ${program}`),
     'end',
   ];

@@ -53,6 +53,8 @@ export type Start =
       readonly isaLevel: number;
       /** What keeps a single program from the cache. */
       readonly withoutCache: Readonly<Record<string, string>>;
+      /** Paths, in whichever root, of programs that it fails with: the next one gets them. At most eight of all. */
+      readonly failsWith?: readonly string[];
     }
   /** The kernel starts it itself, from the share: Rosetta asks the share's device for its licence. */
   | { readonly by: 'kernel'; binfmt(found: FoundTranslator, config: BootConfig['translator']): BinfmtEntry };

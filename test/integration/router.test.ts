@@ -140,6 +140,16 @@ describe('through the router programs get what the kernel gives', () => {
   });
 });
 
+describe('GNU make', () => {
+  test('reads folders by functions of its own, which box64 cannot do for it, so it gets the next translator', async () => {
+    const makefile = ['all: ; @echo $(sort $(notdir $(wildcard /usr/bin/tru*)))', ''].join('\n');
+    const run = () => inTree(['/usr/bin/make', '-f', '-'], { input: Buffer.from(makefile) });
+    const said: string[] = [];
+    expect(await countOf('qemu', 'deny', async () => said.push(await run()))).toBe(1);
+    expect(said).toEqual(['true truncate']);
+  });
+});
+
 describe('the deny list', () => {
   test('keeps a program from a translator until it is removed', async () => {
     const run = () => inTree(['/usr/bin/uname']);

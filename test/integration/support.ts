@@ -76,7 +76,7 @@ export function amd64Tree(agent: AgentClient): Promise<string> {
     agent,
     paths: statePaths(),
     name: 'test',
-    packages: ['coreutils', 'dash', 'perl-base'],
+    packages: ['coreutils', 'dash', 'make', 'perl-base'],
     signal: AbortSignal.timeout(300_000),
     onProgress: ignoreProgress,
   });

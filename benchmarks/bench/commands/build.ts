@@ -3,6 +3,7 @@ import path from 'node:path';
 import { Command } from 'commander';
 import type { CommandContext } from '../../../host/cli/context.ts';
 import { jsonOption, wholeNumber } from '../../../host/cli/options.ts';
+import { historyFile } from '../../runner/bench-folder.ts';
 import { historyOption, machineOption, matrixOption, runsOption } from '../options.ts';
 
 interface BuildFlags {
@@ -52,19 +53,28 @@ export function buildCommand(context: CommandContext): Command {
 }
 
 async function build(context: CommandContext, directory: string, flags: BuildFlags): Promise<void> {
-  const [{ parseMatrix }, { PLAIN_BUILD, parseContext }, definition, { measureBuild }, measuring, { showSession }] =
-    await Promise.all([
-      import('../../runner/matrix.ts'),
-      import('../../../host/build/request.ts'),
-      import('../../../host/build/context.ts'),
-      import('../measure-build.ts'),
-      import('../measure.ts'),
-      import('../show-session.ts'),
-    ]);
+  const [
+    { parseMatrix },
+    { PLAIN_BUILD, parseContext },
+    definition,
+    { measureBuild },
+    measuring,
+    { showSession },
+    { requireWritable },
+  ] = await Promise.all([
+    import('../../runner/matrix.ts'),
+    import('../../../host/build/request.ts'),
+    import('../../../host/build/context.ts'),
+    import('../measure-build.ts'),
+    import('../measure.ts'),
+    import('../show-session.ts'),
+    import('../../history/append.ts'),
+  ]);
   const folder = await definition.contextFolder(parseContext(directory));
   const dockerfile = flags.file ?? path.join(folder, 'Dockerfile');
   // Before a machine is started for it.
   await definition.readDefinition(folder, dockerfile);
+  await requireWritable(flags.history ?? historyFile(context.paths));
   const request = {
     ...PLAIN_BUILD,
     context: folder,

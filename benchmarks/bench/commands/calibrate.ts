@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import type { CommandContext } from '../../../host/cli/context.ts';
 import { jsonOption, mirrorOption, wholeNumber } from '../../../host/cli/options.ts';
+import { historyFile } from '../../runner/bench-folder.ts';
 import {
   benchmarkOption,
   type ChoiceFlags,
@@ -63,15 +64,22 @@ export function calibrateCommand(context: CommandContext): Command {
 }
 
 async function calibrate(context: CommandContext, flags: CalibrateFlags): Promise<void> {
-  const [{ parseMatrix }, { chosen, throwUnlessWhole, exitStatusOf }, { calibrationSessions }, { renderCalibration }] =
-    await Promise.all([
-      import('../../runner/matrix.ts'),
-      import('../measure.ts'),
-      import('../calibration-sessions.ts'),
-      import('../calibration-text.ts'),
-    ]);
+  const [
+    { parseMatrix },
+    { chosen, throwUnlessWhole, exitStatusOf },
+    { calibrationSessions },
+    { renderCalibration },
+    { requireWritable },
+  ] = await Promise.all([
+    import('../../runner/matrix.ts'),
+    import('../measure.ts'),
+    import('../calibration-sessions.ts'),
+    import('../calibration-text.ts'),
+    import('../../history/append.ts'),
+  ]);
   const matrix = parseMatrix(flags.matrix);
   const what = await chosen(flags);
+  await requireWritable(flags.history ?? historyFile(context.paths));
   const { rows, last, file } = await calibrationSessions(context, what, { ...flags, matrix });
   throwUnlessWhole(context, last);
   context.endProgress();

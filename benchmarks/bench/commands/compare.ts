@@ -1,6 +1,7 @@
 /** `bench compare` */
 import { Argument, Command, Option } from 'commander';
 import type { CommandContext } from '../../../host/cli/context.ts';
+import { count } from '../../../host/cli/format.ts';
 import { jsonOption } from '../../../host/cli/options.ts';
 import type { Gate } from '../../compare/sessions.ts';
 import { historyFile } from '../../runner/bench-folder.ts';
@@ -64,18 +65,22 @@ async function compare(
   const [before, after] = sessionNames(base, change);
   const { paths } = context;
   const history = flags.history ?? historyFile(paths);
-  const [from, to] = await findPair(before, after, { paths, history, cwd: process.cwd() }, accept);
-  const comparison = compareSessions(from, to, {
+  const pair = await findPair(before, after, { paths, history, cwd: process.cwd() }, accept);
+  const past = await readHistory(history);
+  const comparison = compareSessions(pair.base, pair.change, {
     ...{ gate: flags.gate, accept },
-    ...(await knownNoise(paths, to.fingerprint, await readHistory(history))),
+    ...(await knownNoise(paths, pair.change.fingerprint, past)),
   });
+  const { skippedCount } = past;
+  const unread = `${count(skippedCount, 'line')} of the history could not be read; \`bench history\` names them.`;
+  for (const note of [...pair.notes, ...(skippedCount === 0 ? [] : [unread])]) context.tell(`${note}\n`);
   context.exitStatus = OUTCOME_EXIT_STATUS[comparison.outcome];
   if (flags.markdown !== undefined) {
-    const [{ renderPullRequest }, { writeWhole }] = await Promise.all([
+    const [{ renderPullRequest }, { writeNamedFile }] = await Promise.all([
       import('../../compare/pull-request.ts'),
-      import('../../../host/files.ts'),
+      import('../../named-file.ts'),
     ]);
-    await writeWhole(flags.markdown, renderPullRequest(comparison), 0o644);
+    await writeNamedFile(flags.markdown, renderPullRequest(comparison));
   }
   if (context.json) return context.printJson([comparison]);
   context.print(renderComparison(comparison, context.style));

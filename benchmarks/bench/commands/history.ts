@@ -1,4 +1,5 @@
 /** `bench history` and `bench history ack` */
+import { access } from 'node:fs/promises';
 import { Argument, Command } from 'commander';
 import type { CommandContext } from '../../../host/cli/context.ts';
 import { jsonOption } from '../../../host/cli/options.ts';
@@ -49,16 +50,25 @@ export function historyCommand(context: CommandContext): Command {
 }
 
 async function history(context: CommandContext, flags: HistoryFlags): Promise<void> {
-  const [{ readHistory }, { historyReport }, { renderHistory }, { OUTCOME_EXIT_STATUS }, { acceptedFields }] =
-    await Promise.all([
-      import('../../history/read.ts'),
-      import('../../history/changes.ts'),
-      import('../../history/text.ts'),
-      import('../../compare/exit-status.ts'),
-      import('../accepted-fields.ts'),
-    ]);
+  const [
+    { readHistory },
+    { historyReport },
+    { renderHistory },
+    { OUTCOME_EXIT_STATUS },
+    { acceptedFields },
+    { withNamedFile },
+  ] = await Promise.all([
+    import('../../history/read.ts'),
+    import('../../history/changes.ts'),
+    import('../../history/text.ts'),
+    import('../../compare/exit-status.ts'),
+    import('../accepted-fields.ts'),
+    import('../../named-file.ts'),
+  ]);
   const accept = acceptedFields(flags.accept);
-  const report = historyReport(await readHistory(flags.history ?? historyFile(context.paths)), { accept });
+  const { history: named } = flags;
+  if (named !== undefined) await withNamedFile(named, () => access(named));
+  const report = historyReport(await readHistory(named ?? historyFile(context.paths)), { accept });
   context.exitStatus = OUTCOME_EXIT_STATUS[report.outcome];
   if (context.json) return context.printJson([report]);
   context.print(renderHistory(report, context.style));

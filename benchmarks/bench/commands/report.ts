@@ -1,13 +1,13 @@
 /** `bench report` */
-import path from 'node:path';
 import { Argument, Command, Option } from 'commander';
 import type { CommandContext } from '../../../host/cli/context.ts';
 import { jsonOption } from '../../../host/cli/options.ts';
 import { historyFile, sessionsFolder } from '../../runner/bench-folder.ts';
-import { historyOption } from '../options.ts';
+import { acceptOption, historyOption } from '../options.ts';
 
 interface ReportFlags {
   readonly base?: string;
+  readonly accept: readonly string[];
   readonly format: 'html' | 'markdown' | 'json' | 'readme';
   readonly out?: string;
   readonly history?: string;
@@ -19,10 +19,11 @@ export function reportCommand(context: CommandContext): Command {
     .addArgument(
       new Argument(
         '[session]',
-        'file of a session (default: the newest of this computer); with --format readme --out: a folder of them',
+        'file or id of a session (default: the newest of this computer); with --format readme --out: a folder of them',
       ),
     )
     .option('--base <session>', 'session to compare with: a file, an id or a commit')
+    .addOption(acceptOption('that may differ from the base’s'))
     .addOption(
       new Option('--format <format>', 'readme is the table alone, with --out put between its lines in that file')
         .choices(['html', 'markdown', 'json', 'readme'])
@@ -35,33 +36,46 @@ export function reportCommand(context: CommandContext): Command {
 }
 
 async function report(context: CommandContext, named: string | undefined, flags: ReportFlags): Promise<void> {
-  const [{ newestSession, readSession }, { reportInput, renderReport }, { writeWhole }] = await Promise.all([
+  const [
+    { newestSession, readSession },
+    { reportInput, renderReport },
+    { writeNamedFile },
+    { sessionFile },
+    { acceptedFields },
+  ] = await Promise.all([
     import('../../session-file.ts'),
     import('../make-report.ts'),
-    import('../../../host/files.ts'),
+    import('../../named-file.ts'),
+    import('../find-session.ts'),
+    import('../accepted-fields.ts'),
   ]);
   if (flags.format === 'readme' && flags.out !== undefined) return await readme(context, named, flags.out);
   const { paths } = context;
-  const session = await readSession(named ?? (await newestSession(sessionsFolder(paths))));
+  const accept = acceptedFields(flags.accept);
+  const file =
+    named === undefined ? await newestSession(sessionsFolder(paths)) : await sessionFile(named, paths, process.cwd());
+  const session = await readSession(file ?? (named as string));
   const history = flags.history ?? historyFile(paths);
-  const input = await reportInput(session, { paths, history, base: flags.base ?? null });
+  const { input, notes } = await reportInput(session, { paths, history, base: flags.base ?? null, accept });
+  for (const note of notes) context.tell(`${note}\n`);
   const format = context.json ? 'json' : flags.format;
   const text = await renderReport(input, format);
   const out = flags.out ?? (format === 'html' ? 'report.html' : undefined);
   if (out === undefined) return context.print(text);
-  await writeWhole(path.resolve(out), text, 0o644);
+  await writeNamedFile(out, text);
   context.hint(`The report is in ${out}`);
 }
 
 /** `folder`: default the project's own sessions. */
 async function readme(context: CommandContext, folder: string | undefined, out: string): Promise<void> {
-  const [{ wholeSessions }, { updateReadme }, { writeWhole }, { readFile }] = await Promise.all([
+  const [{ wholeSessions }, { updateReadme }, { withNamedFile, writeNamedFile }, { readFile }] = await Promise.all([
     import('../../session-file.ts'),
     import('../make-report.ts'),
-    import('../../../host/files.ts'),
+    import('../../named-file.ts'),
     import('node:fs/promises'),
   ]);
-  const text = await updateReadme(await readFile(out, 'utf8'), await wholeSessions(folder));
-  await writeWhole(path.resolve(out), text, 0o644);
+  const before = await withNamedFile(out, () => readFile(out, 'utf8'));
+  const text = await updateReadme(before, await wholeSessions(folder));
+  await writeNamedFile(out, text);
   context.hint(`The table is in ${out}`);
 }

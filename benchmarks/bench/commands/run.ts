@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { CommandContext } from '../../../host/cli/context.ts';
 import { jsonOption, mirrorOption } from '../../../host/cli/options.ts';
+import { historyFile } from '../../runner/bench-folder.ts';
 import {
   benchmarkOption,
   type ChoiceFlags,
@@ -39,13 +40,16 @@ export function runCommand(context: CommandContext): Command {
 }
 
 async function run(context: CommandContext, flags: RunFlags): Promise<void> {
-  const [{ parseMatrix }, { chosen, measure, throwUnlessWhole, exitStatusOf }, { showSession }] = await Promise.all([
-    import('../../runner/matrix.ts'),
-    import('../measure.ts'),
-    import('../show-session.ts'),
-  ]);
+  const [{ parseMatrix }, { chosen, measure, throwUnlessWhole, exitStatusOf }, { showSession }, { requireWritable }] =
+    await Promise.all([
+      import('../../runner/matrix.ts'),
+      import('../measure.ts'),
+      import('../show-session.ts'),
+      import('../../history/append.ts'),
+    ]);
   const matrix = parseMatrix(flags.matrix);
   const what = await chosen(flags);
+  await requireWritable(flags.history ?? historyFile(context.paths));
   const measured = await measure(context, what, {
     ...{ ...flags, matrix, purpose: 'run' },
     runs: flags.runs ?? null,

@@ -4,7 +4,7 @@ import { chmod, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promise
 import { json } from 'node:stream/consumers';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { DenyRow } from '../../../guest/translation-protocol.ts';
+import { type DenyRow, MAX_DENY_ROWS } from '../../../guest/translation-protocol.ts';
 import { readExecCounts } from '../../../guest/translators/exec-counts.ts';
 import { routedRosetta } from '../../../guest/translators/rosetta.ts';
 import { type RoutedTranslator, routerTable } from '../../../guest/translators/router-table.ts';
@@ -111,6 +111,20 @@ describe('the router chooses', () => {
   it('the first after all when every translator is denied', async () => {
     await deny({ program: at('program') }, { program: at('program'), from: 'qemu' });
     expect(await translatorOf({ interpreter: GLIBC })).toBe('box64');
+  });
+
+  it('the next one for what a translator is known to fail with, and the list has room beside it', async () => {
+    const [box, second] = translators as readonly [RoutedTranslator, RoutedTranslator];
+    const failing = {
+      ...box,
+      start: { ...box.start, failsWith: [...Array(7).keys()].map(String).concat(at('program')) },
+    };
+    const full = Array.from({ length: MAX_DENY_ROWS - 1 }, (_, index) => `/full/${index}`).concat(at('listed'));
+    const rows = full.map((program): DenyRow => ({ program, from: 'cache', reason: '', addedMs: 1 }));
+    await writeFile(at('table'), routerTable([failing, second], rows));
+    expect(await translatorOf({ interpreter: GLIBC })).toBe('qemu-x86_64');
+    await writeFile(at('listed'), elfFile({ interpreter: GLIBC }), { mode: 0o755 });
+    expect(await run([at('listed')])).toMatchObject({ translator: 'box64', env: { BOX64_DYNACACHE: '0' } });
   });
 
   it('and counts each start with its reason', async () => {
@@ -292,6 +306,9 @@ describe('the router’s table', () => {
         'env box64 BOX64_DYNACACHE=1',
         'env box64 BOX64_DYNACACHE_FOLDER=/dev/rvm-cache',
         'without-cache box64 BOX64_DYNACACHE=0',
+        ...['/usr/bin/make', '/usr/bin/gmake', '/usr/local/bin/make', '/usr/local/bin/gmake'].map(
+          (make) => `deny box64 - ${make}`,
+        ),
         'deny cache - /bin/a b',
         'end',
         '',

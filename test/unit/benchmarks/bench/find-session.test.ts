@@ -47,7 +47,10 @@ describe('a session is found', () => {
     return { where: { cwd, paths, history }, keep };
   }
 
-  const idsOf = async (...args: Parameters<typeof findPair>) => (await findPair(...args)).map(({ id }) => id);
+  const idsOf = async (...args: Parameters<typeof findPair>): Promise<string[]> => {
+    const { base, change } = await findPair(...args);
+    return [base.id, change.id];
+  };
 
   test('by its file, and by its id', async () => {
     const { where, keep } = await place();
