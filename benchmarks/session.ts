@@ -145,7 +145,14 @@ export const sessionSchema = z.strictObject({
   state: z.enum(['complete', 'partial']),
   reason: z.string().max(2_000).optional(),
   fingerprint: fingerprintSchema,
-  measurements: z.array(measurementSchema).max(10_000),
+  measurements: z
+    .array(
+      measurementSchema.refine(
+        ({ values, rounds, counts }) => rounds.length === values.length && counts.length === values.length,
+        'Each value has its round and its counts.',
+      ),
+    )
+    .max(10_000),
   rejected: z.array(rejectedSchema).max(10_000),
   /** The timed measurements in hyperfine's shape; `parameters` has suite, benchmark and each dimension. */
   results: z.array(hyperfineResultSchema),

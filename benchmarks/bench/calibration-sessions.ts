@@ -4,6 +4,7 @@ import type { CommandContext } from '../../host/cli/context.ts';
 import { comparable, measurementKey } from '../compare/comparable.ts';
 import { appendSession } from '../history/append.ts';
 import { readHistory } from '../history/read.ts';
+import { measuredCommit } from '../measured-commit.ts';
 import { historyFile } from '../runner/bench-folder.ts';
 import { CALIBRATION_ROUNDS, noiseFloors } from '../runner/calibrate.ts';
 import type { Matrix } from '../runner/matrix.ts';
@@ -49,6 +50,7 @@ export async function calibrationSessions(
   options: CalibrationOptions,
 ): Promise<Calibration> {
   const { runs, sessions, pause } = options;
+  if (sessions > 1) await warnOfUnknownCommit(context);
   const history = options.history ?? historyFile(context.paths);
   const floors = new Map<string, NoiseFloor>();
   for (let session = 1; ; session += 1) {
@@ -67,6 +69,15 @@ export async function calibrationSessions(
     context.progress()({ kind: 'note', message: `Session ${session} of ${sessions} is done; ${pause} min pause.` });
     await sleep(pause * 60_000, undefined, { signal: context.interrupts() });
   }
+}
+
+/** Sessions are equal because one program made them, which its commit says. Told before an hour is spent. */
+async function warnOfUnknownCommit(context: CommandContext): Promise<void> {
+  const { commit } = await measuredCommit();
+  if (commit !== null && !commit.dirty) return;
+  const what = commit === null ? 'outside git' : 'from a tree with changes';
+  const message = `This program was built ${what}, so nobody knows which sessions are of the same one: only the noise within sessions will be learned.`;
+  context.progress()({ kind: 'note', message });
 }
 
 async function rowsOf(

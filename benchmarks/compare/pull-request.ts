@@ -7,7 +7,7 @@ import { isHeldBack } from './machine-moved.ts';
 import { type ComparedRow, isQuiet } from './row.ts';
 import type { SessionComparison } from './sessions.ts';
 import { describeSession } from './text.ts';
-import { explainAmong, needsWords, OUTCOME_WORDS } from './words.ts';
+import { explainAmong, gateWords, needsWords } from './words.ts';
 
 /** First line of the comment: by it the action finds the comment to replace. */
 export const COMMENT_MARKER = '<!-- rosetta-vm bench -->';
@@ -29,7 +29,7 @@ const SIGNS: Readonly<Record<Outcome, string>> = {
  * characters: what is left out is counted.
  */
 export function renderPullRequest(comparison: SessionComparison): string {
-  const { rows, outcome, outcomes, gate, base, change, geometricMean } = comparison;
+  const { rows, outcome, gate, base, change, geometricMean } = comparison;
   const changed = rows.filter(
     (row) => isHeldBack(row) || (row.verdict.kind !== 'same' && row.verdict.kind !== 'inconclusive'),
   );
@@ -41,8 +41,8 @@ export function renderPullRequest(comparison: SessionComparison): string {
       : ` Geometric mean of ${count(geometricMean.benchmarks, 'comparison')}: ${formatChange(geometricMean.ratio)}.`;
   const parts = [
     COMMENT_MARKER,
-    `### ${SIGNS[outcome]} Benchmarks: ${OUTCOME_WORDS[outcome].toLowerCase()}`,
-    `Gate: ${gate}. Counts: ${OUTCOME_WORDS[outcomes.counts].toLowerCase()}. Time: ${OUTCOME_WORDS[outcomes.time].toLowerCase()}.${mean}`,
+    `### ${SIGNS[outcome]} Benchmarks: ${gateWords(comparison, gate).toLowerCase()}`,
+    `Gate: ${gate}. Counts: ${gateWords(comparison, 'counts').toLowerCase()}. Time: ${gateWords(comparison, 'time').toLowerCase()}.${mean}`,
     ...section('Not comparable as a whole', comparison.obstacles),
     ...(changed.length === 0
       ? ['Nothing changed that is proved.']

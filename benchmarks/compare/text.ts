@@ -15,7 +15,7 @@ import {
 } from './format.ts';
 import { type ComparedRow, isQuiet } from './row.ts';
 import type { Gate, SessionComparison, SessionName } from './sessions.ts';
-import { explainAmong, needsWords, OUTCOME_WORDS } from './words.ts';
+import { explainAmong, gateWords, needsWords } from './words.ts';
 
 /** A table of the rows without counts that are the same, then every row that is neither the same nor faster in words, then the verdict of the gate. */
 export function renderComparison(comparison: SessionComparison, style: Style = PLAIN, width = 120): string {
@@ -101,7 +101,8 @@ function paintVerdict(cell: string, style: Style): string {
 
 const GATE_WORDS: Readonly<Record<Gate, string>> = { all: 'time and counts', time: 'time', counts: 'counts' };
 
-function renderOutcome({ outcome, outcomes, gate }: SessionComparison, style: Style): string {
+function renderOutcome(comparison: SessionComparison, style: Style): string {
+  const { outcome, gate } = comparison;
   const paint: Readonly<Record<Outcome, (text: string) => string>> = {
     ok: style.green,
     regression: style.red,
@@ -110,6 +111,6 @@ function renderOutcome({ outcome, outcomes, gate }: SessionComparison, style: St
     'not-comparable': style.yellow,
   };
   const others = (['time', 'counts'] as const).filter((one) => one !== gate);
-  const rest = others.map((one) => `${GATE_WORDS[one]}: ${OUTCOME_WORDS[outcomes[one]].toLowerCase()}`);
-  return `${style.bold(paint[outcome](OUTCOME_WORDS[outcome]))} by ${GATE_WORDS[gate]} (${rest.join('; ')})`;
+  const rest = others.map((one) => `${GATE_WORDS[one]}: ${gateWords(comparison, one).toLowerCase()}`);
+  return `${style.bold(paint[outcome](gateWords(comparison, gate)))} by ${GATE_WORDS[gate]} (${rest.join('; ')})`;
 }

@@ -5,6 +5,7 @@ import type { Outcome } from '../statistics/verdict.ts';
 import { formatChange, formatInterval, formatP } from './format.ts';
 import { nativeRowOf } from './machine-moved.ts';
 import type { ComparedRow } from './row.ts';
+import type { Gate, SessionComparison } from './sessions.ts';
 
 /** One sentence or two: what was found, how sure it is, and what would settle it. */
 export function explainVerdict(row: ComparedRow, rule: Rule = DEFAULT_RULE): string {
@@ -118,3 +119,9 @@ export const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = {
   broken: 'Broken',
   'not-comparable': 'Not comparable',
 };
+
+/** What a gate says of a comparison: also that there was nothing for it to look at, which is no fault of what was measured. */
+export function gateWords({ rows, outcomes }: Pick<SessionComparison, 'rows' | 'outcomes'>, gate: Gate): string {
+  const nothingCounted = gate === 'counts' && rows.every(({ metric }) => metric === 'value');
+  return nothingCounted && outcomes.counts === 'broken' ? 'Nothing was counted' : OUTCOME_WORDS[outcomes[gate]];
+}

@@ -14,7 +14,7 @@ import { isOfTheArm } from './arm-failure.ts';
 import type { Bench } from './benchmark-runner.ts';
 import { type ClockWatch, undisturbed } from './clock.ts';
 import type { Recorder } from './recorder.ts';
-import type { SessionResult } from './run-session.ts';
+import { ended, type SessionResult } from './run-session.ts';
 import { describeArm } from './sampling.ts';
 import { countTranslations, type Span } from './translations.ts';
 
@@ -65,12 +65,7 @@ export async function runBuildSession(options: BuildSessionOptions): Promise<Ses
   );
   run.rejectSteps();
   await bench.modes.restore().catch(() => {});
-  if (error === null) return { session: await recorder.save('complete'), error };
-  const { what, why } = asRosettaVmError(error);
-  const reason = `${what} ${why}`.trim();
-  // A full disk ended it: the file is as it was after the last build, and what was measured is still told.
-  const session = await recorder.save('partial', reason).catch(() => recorder.session('partial', reason));
-  return { session, error };
+  return await ended(recorder, error);
 }
 
 class BuildRun {

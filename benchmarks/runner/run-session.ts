@@ -62,12 +62,23 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
     const message = `The machine is not as it was: ${asRosettaVmError(thrown).why}`;
     if (error === null) bench.onProgress({ kind: 'note', message });
   });
-  if (error === null) return { session: await recorder.save('complete'), error };
-  const { what, why } = asRosettaVmError(error);
-  const reason = `${what} ${why}`.trim();
-  // A full disk ended it: the file is as it was after the last benchmark, which says partial too.
-  const session = await recorder.save('partial', reason).catch(() => recorder.session('partial', reason));
-  return { session, error };
+  return await ended(recorder, error);
+}
+
+/** The session as it is kept. A disk that is full now ends it too: the file is as it was after the last sample, and says partial. */
+export async function ended(recorder: Recorder, error: unknown): Promise<SessionResult> {
+  let reason = error;
+  if (error === null) {
+    try {
+      return { session: await recorder.save('complete'), error };
+    } catch (full) {
+      reason = full;
+    }
+  }
+  const { what, why } = asRosettaVmError(reason);
+  const words = `${what} ${why}`.trim();
+  const session = await recorder.save('partial', words).catch(() => recorder.session('partial', words));
+  return { session, error: reason };
 }
 
 class SessionRun {

@@ -1,4 +1,4 @@
-/** The two t-tests of whether two samples have the same mean. */
+/** Whether two samples have the same mean. */
 import { mean, standardDeviation } from './descriptive.ts';
 import { studentTwoSided } from './student-t.ts';
 
@@ -11,18 +11,7 @@ export interface TTest {
 }
 
 /**
- * Welch's test, which lets the two variances differ (B. L. Welch, "The generalization of 'Student's' problem…", 1947).
- * Each sample needs two values; with fewer nothing can be told and p is 1.
- */
-export function welchTest(first: readonly number[], second: readonly number[]): TTest {
-  const [a, b] = [first, second].map(varianceOfMean);
-  if (a === undefined || b === undefined) return NOTHING;
-  const freedom = (a + b) ** 2 / (a ** 2 / (first.length - 1) + b ** 2 / (second.length - 1));
-  return test(mean(second) - mean(first), Math.sqrt(a + b), freedom);
-}
-
-/**
- * Student's test with one pooled variance. For short segments of one series, whose spread is the same by nature: with
+ * Student's test with one pooled variance (Biometrika 6, 1908). For short segments of one series, whose spread is the same by nature: with
  * three values in a sample Welch's degrees of freedom fall to 2 and hide a change that this test shows.
  * The samples need three values together; with fewer p is 1.
  */
@@ -36,13 +25,8 @@ export function studentTest(first: readonly number[], second: readonly number[])
 
 const NOTHING: TTest = { t: 0, degreesOfFreedom: 0, p: 1 };
 
-function varianceOfMean(values: readonly number[]): number | undefined {
-  const deviation = values.length < 2 ? null : standardDeviation(values);
-  return deviation === null ? undefined : deviation ** 2 / values.length;
-}
-
 function test(difference: number, error: number, degreesOfFreedom: number): TTest {
-  if (difference === 0) return { ...NOTHING, degreesOfFreedom: Number.isNaN(degreesOfFreedom) ? 0 : degreesOfFreedom };
+  if (difference === 0) return { ...NOTHING, degreesOfFreedom };
   if (error === 0) return { t: difference > 0 ? Infinity : -Infinity, degreesOfFreedom: 0, p: 0 };
   const t = difference / error;
   return { t, degreesOfFreedom, p: studentTwoSided(t, degreesOfFreedom) };

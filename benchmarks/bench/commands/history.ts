@@ -1,5 +1,5 @@
 /** `bench history` and `bench history ack` */
-import { access } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { Argument, Command } from 'commander';
 import type { CommandContext } from '../../../host/cli/context.ts';
 import { jsonOption } from '../../../host/cli/options.ts';
@@ -50,25 +50,19 @@ export function historyCommand(context: CommandContext): Command {
 }
 
 async function history(context: CommandContext, flags: HistoryFlags): Promise<void> {
-  const [
-    { readHistory },
-    { historyReport },
-    { renderHistory },
-    { OUTCOME_EXIT_STATUS },
-    { acceptedFields },
-    { withNamedFile },
-  ] = await Promise.all([
-    import('../../history/read.ts'),
-    import('../../history/changes.ts'),
-    import('../../history/text.ts'),
-    import('../../compare/exit-status.ts'),
-    import('../accepted-fields.ts'),
-    import('../../named-file.ts'),
-  ]);
+  const [{ readHistory }, { historyReport }, { renderHistory }, { OUTCOME_EXIT_STATUS }, { acceptedFields }] =
+    await Promise.all([
+      import('../../history/read.ts'),
+      import('../../history/changes.ts'),
+      import('../../history/text.ts'),
+      import('../../compare/exit-status.ts'),
+      import('../accepted-fields.ts'),
+    ]);
   const accept = acceptedFields(flags.accept);
   const { history: named } = flags;
-  if (named !== undefined) await withNamedFile(named, () => access(named));
   const report = historyReport(await readHistory(named ?? historyFile(context.paths)), { accept });
+  // Which a typing mistake makes as well as a history that nobody has begun.
+  if (named !== undefined && !existsSync(named)) context.tell(`There is no file ${named}.\n`);
   context.exitStatus = OUTCOME_EXIT_STATUS[report.outcome];
   if (context.json) return context.printJson([report]);
   context.print(renderHistory(report, context.style));

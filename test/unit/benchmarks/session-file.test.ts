@@ -23,7 +23,11 @@ describe('the file of a session', () => {
 
   it('is refused when it is missing, no JSON, foreign, or has a key too many', async () => {
     await expect(readSession(path.join(folder, 'none.json'))).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
-    const wrong = ['{', '[]', '{"schemaVersion":1}', JSON.stringify({ ...makeSession(), extra: 1 })];
+    const uncounted = makeSession().measurements.map((one) => ({ ...one, counts: [] }));
+    const wrong = ['{', '[]', '{"schemaVersion":1}'].concat(
+      JSON.stringify({ ...makeSession(), extra: 1 }),
+      JSON.stringify({ ...makeSession(), measurements: uncounted }),
+    );
     for (const text of wrong) {
       expect(() => parseSession(text, 'the text')).toThrow(expect.objectContaining({ code: 'E_INVALID' }));
     }

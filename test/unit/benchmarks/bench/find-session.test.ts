@@ -69,7 +69,7 @@ describe('a session is found', () => {
       await git('commit', '--quiet', '--allow-empty', '--message', message);
       return (await git('rev-parse', 'HEAD')).stdout;
     };
-    return { ...found, commit };
+    return { ...found, commit, git };
   }
 
   test('by a commit: the newest whole one of a clean tree', async () => {
@@ -107,6 +107,55 @@ describe('a session is found', () => {
     expect(await idsOf('HEAD~1', 'HEAD', where, ['cpus'])).toEqual(['whole-1', 'other-2']);
   });
 
+  test('by the ancestor that was measured, since the commit that keeps a session is a child of it', async () => {
+    const { where, keep, commit, git } = await repository();
+    const id = await commit('measured');
+    await keep({ id: 'one', commit: { id, dirty: false } });
+    await git('add', 'history.jsonl');
+    await commit('its session');
+    const change = await commit('of nothing');
+    await keep({ id: 'two', commit: { id: change, dirty: false } });
+    await git('add', 'history.jsonl');
+    const tip = await commit('its session too');
+    expect(await findPair('HEAD~2', 'HEAD', where)).toMatchObject({
+      ...{ base: { id: 'one' }, change: { id: 'two' } },
+      notes: [
+        expect.stringMatching(/^HEAD~2 \(\w{10}\) was not measured; \w{10}, 1 commit before it, stands for it\.$/),
+        `HEAD (${tip.slice(0, 10)}) was not measured; ${change.slice(0, 10)}, 1 commit before it, stands for it.`,
+      ],
+    });
+    // What came since was not measured.
+    await writeFile(path.join(where.cwd, 'program.c'), '');
+    await git('add', 'program.c');
+    await commit('a change');
+    await expect(findPair('HEAD~3', 'HEAD', where)).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+    expect(await idsOf('HEAD', 'two', where)).toEqual(['two', 'two']);
+  });
+
+  test('and if none can be compared, those of two commits that measured the same', async () => {
+    const { where, keep, commit } = await repository();
+    const before = { id: await commit('one'), dirty: false };
+    const after = { id: await commit('two'), dirty: false };
+    const fingerprint = { ...aSession({ values: [1] }).fingerprint, cpus: 8 };
+    const of = (suite: string) => aSession({ values: [1] }).measurements.map((one) => ({ ...one, suite }));
+    await keep({ id: 'exec-1', date: '2026-11-01T00:00:00.000Z', commit: before, measurements: of('exec') });
+    await keep({
+      id: 'exec-2',
+      date: '2026-11-02T00:00:00.000Z',
+      commit: after,
+      measurements: of('exec'),
+      fingerprint,
+    });
+    await keep({
+      id: 'disk-2',
+      date: '2026-11-03T00:00:00.000Z',
+      commit: after,
+      measurements: of('disk'),
+      fingerprint,
+    });
+    expect(await idsOf('HEAD~1', 'HEAD', where)).toEqual(['exec-1', 'exec-2']);
+  });
+
   test('or it is told that there is none, and that one cannot be used', async () => {
     const { where, keep, commit } = await repository();
     await expect(findPair('no-such-thing', 'HEAD', where)).rejects.toMatchObject({
@@ -120,6 +169,17 @@ describe('a session is found', () => {
     await writeFile(where.history, lines.filter((line) => !line.includes('"line":"fingerprint"')).join('\n'));
     await expect(findPair('HEAD', 'HEAD', where)).rejects.toMatchObject({
       why: expect.stringContaining('1 session in it cannot be used: the line of the machine is lost.'),
+    });
+    await writeFile(where.history, `${lines.join('\n').slice(0, -20)}\n{"cut\n`);
+    await expect(findPair('HEAD', 'HEAD', where)).rejects.toMatchObject({
+      why: expect.stringContaining('2 lines of it could not be read; `bench history` names them.'),
+    });
+    await keep({ id: 'dirty', commit: { id: await commit('two'), dirty: true } });
+    await expect(findPair('HEAD', 'dirty', { ...where, history: 'none' })).rejects.toMatchObject({
+      code: 'E_NOT_FOUND',
+    });
+    await expect(findPair('dirty', 'HEAD', where)).rejects.toMatchObject({
+      why: expect.stringContaining('1 session of it cannot be used: partial, of a changed tree, or to calibrate.'),
     });
   });
 });

@@ -58,7 +58,9 @@ describe('compare', () => {
   test('looks once: six against six prove what four looks would not', async () => {
     const runs = (session: Session): Session => ({
       ...session,
-      measurements: session.measurements.map((one) => ({ ...one, values: one.values.slice(0, 6) })),
+      measurements: session.measurements.map(({ values, rounds, counts, ...one }) => ({
+        ...{ ...one, values: values.slice(0, 6), rounds: rounds.slice(0, 6), counts: counts.slice(0, 6) },
+      })),
     });
     // Two rows: 2 · 0.0022 is below 0.01, 4 · 2 · 0.0022 is not.
     const alone = (session: Session): Session => ({ ...session, measurements: session.measurements.slice(0, 2) });
@@ -129,13 +131,35 @@ describe('history', () => {
   test('is inconclusive while it is short, and broken while there is none', async () => {
     const { home } = await recorded(() => 1, 3);
     expect((await run(home, ...OF)).status).toBe(8);
-    expect((await run(home, 'history', '--history', 'none.jsonl')).status).toBe(9);
+    const none = await run(home, 'history', '--history', 'none.jsonl');
+    expect(none).toMatchObject({ status: 9, stderr: 'There is no file none.jsonl.\n' });
   });
 
   test('refuses a field that no machine has', async () => {
     const outcome = await run(await temporaryFolder(), 'history', '--accept', 'imagee');
     expect(outcome.status).toBe(2);
     expect(parts(outcome).fix).toBe('Did you mean "image"?');
+  });
+});
+
+describe('a file that cannot be used', () => {
+  test.each([
+    ['history', '--history', 'folder'],
+    ['history', 'ack', 's1', '--reason', 'it', '--history', 'folder'],
+    ['compare', 'one.json', 'two.json', '--history', 'folder'],
+    ['compare', 'one.json', 'two.json', '--markdown', 'folder'],
+    ['compare', 'one.json', 'two.json', '--markdown', 'one.json/comment.md'],
+    ['report', 'one.json', '--out', 'folder'],
+    ['report', 'one.json', '--out', 'missing/report.html'],
+    ['report', '--format', 'readme', '--out', 'missing.md'],
+    ['run', '--benchmark', 'agent-latency', '--history', 'folder'],
+    ['calibrate', '--benchmark', 'agent-latency', '--history', 'folder'],
+  ])('is the user’s to name anew: %s %s %s', async (...args) => {
+    const home = await files({ one: small(1), two: small(2) });
+    await mkdir(path.join(home, 'folder'));
+    const outcome = await run(home, ...args);
+    expect(outcome.status, outcome.stderr).toBe(2);
+    expect(parts(outcome)).toMatchObject({ what: expect.stringMatching(/^The file .+ cannot be used\.$/) });
   });
 });
 
@@ -153,6 +177,22 @@ describe('report', () => {
     expect(page.replaceAll(/xmlns(:\w+)?="[^"]*"/g, '')).not.toMatch(/(https?|ftp|file):|\bsrc=|<link|@import|url\(/i);
     expect(page).toContain('bbbbbbbbbb');
     expect(page).toContain('Regression');
+  });
+
+  test('is made of a session by its id, and against one that differs in what is accepted', async () => {
+    const home = await temporaryFolder();
+    const folder = path.join(home, 'bench/sessions');
+    await mkdir(folder, { recursive: true });
+    await writeFile(path.join(folder, 's1.json'), JSON.stringify(small(1)));
+    const image = { ...fingerprint, image: 'f'.repeat(16) };
+    await writeFile(path.join(folder, 's2.json'), JSON.stringify(small(2, 1, { fingerprint: image })));
+    const outcomeWith = async (...accept: string[]) => {
+      const { status, stdout, stderr } = await run(home, 'report', 's2', '--base', 's1', '--json', ...accept);
+      expect(status, stderr).toBe(0);
+      return JSON.parse(stdout).comparison.outcome;
+    };
+    expect(await outcomeWith()).toBe('not-comparable');
+    expect(await outcomeWith('--accept', 'image')).toBe('ok');
   });
 
   test('is Markdown, JSON or the README’s table when that is asked for', async () => {

@@ -8,7 +8,7 @@ import {
   formatSpread,
 } from '../../../../benchmarks/compare/format.ts';
 import { COMMENT_MARKER, renderPullRequest } from '../../../../benchmarks/compare/pull-request.ts';
-import { compareSessions } from '../../../../benchmarks/compare/sessions.ts';
+import { compareSessions, type Gate } from '../../../../benchmarks/compare/sessions.ts';
 import { renderComparison } from '../../../../benchmarks/compare/text.ts';
 import type { Session } from '../../../../benchmarks/session.ts';
 import { PLAIN } from '../../../../host/cli/style.ts';
@@ -36,6 +36,17 @@ describe('a comparison in text', () => {
     expect(text.trimEnd().split('\n').at(-1)).toBe(
       'Regression by time and counts (time: regression; counts: no regression)',
     );
+  });
+
+  it('says when counts decide nothing because there are none, which is no defect of what was measured', () => {
+    const uncounted = (seed: number) =>
+      comparable(makeSession({ id: `s${seed}`, seed, noise: 0.002, counts: () => ({}) }));
+    const of = (gate: Gate) => compareSessions(uncounted(1), uncounted(2), { gate });
+    const lastLine = (gate: Gate) => renderComparison(of(gate)).trimEnd().split('\n').at(-1);
+    expect(lastLine('counts')).toBe('Nothing was counted by counts (time: no regression)');
+    expect(lastLine('time')).toBe('No regression by time (counts: nothing was counted)');
+    expect(of('counts').outcome).toBe('broken');
+    expect(renderPullRequest(of('counts'))).toContain('Benchmarks: nothing was counted');
   });
 
   it('points to the machine when work without a translator changed alike', () => {

@@ -98,7 +98,7 @@ describe('the action', () => {
     expect(calls).toEqual([
       'bench run --tier quick --out /bench/session.json --suite exec',
       'bench compare --gate counts --markdown /bench/comment.md --accept image --accept translators base.json /bench/session.json',
-      'bench report /bench/session.json --out /bench/report.html --base base.json',
+      'bench report /bench/session.json --out /bench/report.html --base base.json --accept image --accept translators',
       'gh api repos/o/r/issues/7/comments --paginate',
       'gh api --method POST',
     ]);

@@ -332,4 +332,15 @@ describe('what ends a session early', () => {
     expect(last.state).toBe('partial');
     expect(last.measurements.map(({ benchmark }) => benchmark)).toEqual(['one', 'one', 'one']);
   });
+
+  test('a disk that is full at the very end: what was measured is told, and partial', async () => {
+    const { error, session } = await run(() => seconds(1), {
+      write: async (_file, content) => {
+        if (sessionSchema.parse(JSON.parse(content)).state === 'partial') return;
+        throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+      },
+    });
+    expect(error).toMatchObject({ code: 'ENOSPC' });
+    expect(session).toMatchObject({ state: 'partial', reason: expect.stringContaining('no space left') });
+  });
 });
