@@ -1,5 +1,5 @@
 /** What the words of `bench compare` and `bench report` mean: a file, the id of a session, or a commit. */
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { count } from '../../host/cli/format.ts';
@@ -104,8 +104,8 @@ async function candidates(name: string, where: Place, role: 'base' | 'change'): 
   }
   const history = path.resolve(cwd, where.history);
   const past = await readHistory(history);
-  const ancestors = await lines(cwd, 'rev-list', '--first-parent', `--max-count=${MAX_ANCESTORS}`, commit);
-  for (const [distance, ancestor] of ancestors.entries()) {
+  const ancestors = await git(cwd, 'rev-list', '--first-parent', `--max-count=${MAX_ANCESTORS}`, commit);
+  for (const [distance, ancestor] of (ancestors ?? [commit]).entries()) {
     const sessions = sessionsOfCommit(past, ancestor);
     if (sessions.length === 0) continue;
     if (distance === 0) return { sessions, notes: [] };
@@ -121,9 +121,12 @@ async function candidates(name: string, where: Place, role: 'base' | 'change'): 
 const MAX_ANCESTORS = 1000;
 
 async function differInHistoryAlone(from: string, to: string, history: string, cwd: string): Promise<boolean> {
-  const [top = cwd] = await lines(cwd, 'rev-parse', '--show-toplevel');
-  const changed = await lines(cwd, 'diff', '--name-only', '--no-renames', from, to, '--');
-  return changed.every((file) => path.resolve(top, file) === history);
+  const [top] = (await git(cwd, 'rev-parse', '--show-toplevel')) ?? [];
+  const changed = await git(cwd, 'diff', '--name-only', '--no-renames', from, to, '--');
+  if (top === undefined || changed === null) return false;
+  // git tells the real path of the repository.
+  const real = await realpath(history);
+  return changed.every((file) => path.resolve(top, file) === real);
 }
 
 function noneOfCommit(name: string, commit: string, file: string, past: History): RosettaVmError {
@@ -159,15 +162,15 @@ const isFile = (name: string): Promise<boolean> =>
 
 /** Null when git knows no such thing, or is not there. */
 async function commitOf(name: string, cwd: string): Promise<string | null> {
-  const [id = ''] = await lines(cwd, 'rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`);
+  const [id = ''] = (await git(cwd, 'rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`)) ?? [];
   return /^[0-9a-f]{40}$/.test(id) ? id : null;
 }
 
-/** What git says; nothing where it fails, or is not there. */
-async function lines(cwd: string, ...args: string[]): Promise<string[]> {
+/** The lines that git says; null where it fails, or is not there. */
+async function git(cwd: string, ...args: string[]): Promise<string[] | null> {
   const options = { cwd, reject: false, stdin: 'ignore', timeout: GIT_LIMIT_MS } as const;
   const { failed, stdout } = await execa('git', args, options);
-  return failed ? [] : stdout.split('\n').filter((line) => line !== '');
+  return failed ? null : stdout.split('\n').filter((line) => line !== '');
 }
 
 const notFound = (name: string, why: string, fix: string): RosettaVmError =>
