@@ -109,7 +109,9 @@ async function candidates(name: string, where: Place, role: 'base' | 'change'): 
     const sessions = sessionsOfCommit(past, ancestor);
     if (sessions.length === 0) continue;
     if (distance === 0) return { sessions, notes: [] };
-    if (role === 'change' && !(await differInHistoryAlone(ancestor, commit, history, cwd))) break;
+    if (role === 'change' && !(await differInHistoryAlone(ancestor, commit, history, cwd))) {
+      throw noneOfCommit(name, commit, where.history, past, ancestor);
+    }
     const [named, taken] = [commit, ancestor].map((id) => id.slice(0, 10));
     const note = `${name} (${named}) was not measured; ${taken}, ${count(distance, 'commit')} before it, stands for it.`;
     return { sessions, notes: [note] };
@@ -129,13 +131,17 @@ async function differInHistoryAlone(from: string, to: string, history: string, c
   return changed.every((file) => path.resolve(top, file) === real);
 }
 
-function noneOfCommit(name: string, commit: string, file: string, past: History): RosettaVmError {
+/** `ancestor`: that was measured, and cannot stand for it. */
+function noneOfCommit(name: string, commit: string, file: string, past: History, ancestor?: string): RosettaVmError {
   const ofCommit = sessionsOf(past).filter((one) => one.commit?.id === commit);
   const [lost, unfit, unread] = [withoutMachine(past).length, ofCommit.length, past.skippedCount];
   return notFound(
     name,
     [
       `${file} has no complete session of the commit ${commit.slice(0, 10)}, measured without changes in its tree.`,
+      ...(ancestor === undefined
+        ? []
+        : [`Its ancestor ${ancestor.slice(0, 10)} was measured, but more than the history changed since.`]),
       ...(unfit === 0
         ? []
         : [`${count(unfit, 'session')} of it cannot be used: partial, of a changed tree, or to calibrate.`]),

@@ -43,9 +43,7 @@ export function renderComparison(comparison: SessionComparison, style: Style = P
   );
   const doubtful = rows.filter((row) => !['same', 'faster'].includes(row.verdict.kind) && needsWords(row, obstacles));
   const quiet = rows.filter(isQuiet).length;
-  const explained = doubtful.map(
-    (row) => `  ${wrap(`${rowTitle(row)} ${row.changeArm}: ${explainAmong(row, rows)}`, width, 2)}\n`,
-  );
+  const explained = explanations(doubtful, rows).map((text) => `  ${wrap(text, width, 2)}\n`);
   return [
     `base    ${describeSession(base)}\n`,
     `change  ${describeSession(change)}\n`,
@@ -60,6 +58,22 @@ export function renderComparison(comparison: SessionComparison, style: Style = P
     ...list('New, nothing to compare with:', added),
     `\n${renderOutcome(comparison, style)}\n`,
   ].join('');
+}
+
+/** More rows than these with the same words are told as one: the table says which they are. */
+const MOST_ALIKE = 3;
+
+function explanations(doubtful: readonly ComparedRow[], rows: readonly ComparedRow[]): string[] {
+  const alike = new Map<string, ComparedRow[]>();
+  for (const row of doubtful) {
+    const words = explainAmong(row, rows);
+    alike.set(words, [...(alike.get(words) ?? []), row]);
+  }
+  return [...alike].flatMap(([words, group]) =>
+    group.length > MOST_ALIKE
+      ? [`${group.length} rows: ${words}`]
+      : group.map((row) => `${rowTitle(row)} ${row.changeArm}: ${words}`),
+  );
 }
 
 const list = (title: string, lines: readonly string[]): string[] =>

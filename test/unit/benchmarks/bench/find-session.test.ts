@@ -128,7 +128,12 @@ describe('a session is found', () => {
     await writeFile(path.join(where.cwd, 'program.c'), '');
     await git('add', 'program.c');
     await commit('a change');
-    await expect(findPair('HEAD~3', 'HEAD', where)).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+    await expect(findPair('HEAD~3', 'HEAD', where)).rejects.toMatchObject({
+      ...{
+        code: 'E_NOT_FOUND',
+        why: expect.stringContaining(`Its ancestor ${change.slice(0, 10)} was measured, but more`),
+      },
+    });
     expect(await idsOf('HEAD', 'two', where)).toEqual(['two', 'two']);
   });
 
