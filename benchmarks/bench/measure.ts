@@ -1,13 +1,12 @@
 /** A machine, the chosen benchmarks and a file: what `bench run` and `bench calibrate` have in common. */
 import path from 'node:path';
 import type { CommandContext } from '../../host/cli/context.ts';
-import { count } from '../../host/cli/format.ts';
 import { startedMachine } from '../../host/cli/running-machine.ts';
 import { asRosettaVmError } from '../../host/errors.ts';
 import type { AgentClient } from '../../host/index.ts';
 import { parseSpec } from '../../host/spec/spec.ts';
 import { alone } from '../alone.ts';
-import { runsToProve } from '../compare/runs-needed.ts';
+import { tooFewToProve } from '../compare/runs-needed.ts';
 import { measuredCommit } from '../measured-commit.ts';
 import { ModeSwitch } from '../modes.ts';
 import { requireRoomFor } from '../named-file.ts';
@@ -22,7 +21,7 @@ import { withOwnMachines } from '../runner/own-machines.ts';
 import { prepareBenchmark } from '../runner/prepare.ts';
 import { Recorder } from '../runner/recorder.ts';
 import { runSession, subjectOf } from '../runner/run-session.ts';
-import { planSession, type SessionPlan } from '../runner/session-plan.ts';
+import { planSession } from '../runner/session-plan.ts';
 import type { Choice, Fingerprint, Session } from '../session.ts';
 import { type Chosen, choose, loadSuites } from '../suites/load.ts';
 import { floorsOf } from './known-noise.ts';
@@ -71,7 +70,9 @@ async function measureAlone(
   });
   if (note !== null) bench.onProgress({ kind: 'note', message: note });
   const plan = await planSession({ bench, chosen: what, matrix, facts, fingerprint });
-  if (purpose === 'run' && runs !== null) warnOfTooFew(bench, plan, runs);
+  const places = plan.planned.flatMap((one) => one.arms.map((arm) => subjectOf(one, arm)));
+  const tooFew = purpose === 'run' && runs !== null ? tooFewToProve(places, runs) : null;
+  if (tooFew !== null) bench.onProgress({ kind: 'note', message: tooFew });
   const floors = await readNoiseFloors(context.paths, fingerprint);
   return await withOwnMachines({ ...bench, mirror }, plan, fingerprint, async (own) => {
     const { session, error } = await runSession({
@@ -81,14 +82,6 @@ async function measureAlone(
     });
     return { session, file, error };
   });
-}
-
-/** A session takes minutes, and nobody should learn only at its end that it could prove nothing. */
-function warnOfTooFew({ onProgress }: Bench, { planned }: SessionPlan, runs: number): void {
-  const needed = runsToProve(planned.flatMap((one) => one.arms.map((arm) => subjectOf(one, arm))));
-  if (needed === null || runs >= needed) return;
-  const message = `${count(runs, 'sample')} an arm are too few for any verdict: what was chosen needs --runs ${needed}.`;
-  onProgress({ kind: 'note', message });
 }
 
 export interface OpenSession {

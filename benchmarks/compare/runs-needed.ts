@@ -1,4 +1,5 @@
 /** How many samples a verdict takes: between the arms of a session, and between it and a later one. */
+import { count } from '../../host/cli/format.ts';
 import { ONE_LOOK, type Rule } from '../statistics/comparison.ts';
 import { fewestRuns } from '../statistics/mann-whitney.ts';
 import { baseOf } from './arms.ts';
@@ -22,10 +23,12 @@ export function tooFewToCompare({ measurements }: Pick<ComparableSession, 'measu
 }
 
 /**
- * The runs that each arm needs so that any verdict between them can be more than inconclusive, in a session that is measured
- * in one round. Null when no arm is held against another.
+ * Said while there is time to begin anew, of a session that is measured in one round: with so few runs in each arm no verdict
+ * between arms could be more than inconclusive. Null when one could, or when no arm is held against another.
  */
-export function runsToProve(places: readonly Place[]): number | null {
+export function tooFewToProve(places: readonly Place[], runs: number): string | null {
   const pairs = places.filter((place) => baseOf(place, places) !== undefined).length;
-  return pairs === 0 ? null : runsToCompare(pairs);
+  const needed = runsToCompare(pairs);
+  if (pairs === 0 || runs >= needed) return null;
+  return `${count(runs, 'run')} in each arm can prove no difference among ${count(pairs, 'comparison')}; --runs ${needed} can.`;
 }

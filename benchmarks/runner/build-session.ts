@@ -2,11 +2,10 @@
 import path from 'node:path';
 import type { BuildRequest } from '../../host/build/request.ts';
 import type { BuildStep } from '../../host/build/steps.ts';
-import { count } from '../../host/cli/format.ts';
 import { asRosettaVmError } from '../../host/errors.ts';
 import type { TranslatorName } from '../../host/index.ts';
 import { stage } from '../../host/progress.ts';
-import { runsToCompare } from '../compare/runs-needed.ts';
+import { tooFewToProve } from '../compare/runs-needed.ts';
 import { interleave } from '../schedule.ts';
 import { type Arm, armName } from '../session.ts';
 import { timedBuild } from '../timed-build.ts';
@@ -95,14 +94,12 @@ class BuildRun {
     }
   }
 
-  /** Said while there is time to begin anew: no result of so few builds could be told from chance. */
   #warnOfFewRuns(): void {
     const { arms, runs, bench } = this.#options;
-    const comparisons = this.#benchmarks.size * (arms.length - 1);
-    const needed = runsToCompare(comparisons);
-    if (runs >= needed || comparisons === 0) return;
-    const message = `${count(runs, 'build')} in each arm can prove no difference among ${count(comparisons, 'comparison')}; --runs ${needed} can.`;
-    bench.onProgress({ kind: 'note', message });
+    const benchmarks = [...this.#benchmarks];
+    const places = benchmarks.flatMap((benchmark) => arms.map((arm) => ({ suite: this.#suite, benchmark, arm })));
+    const message = tooFewToProve(places, runs);
+    if (message !== null) bench.onProgress({ kind: 'note', message });
   }
 
   async #take(arm: Arm, title: string, isTimed: boolean): Promise<void> {

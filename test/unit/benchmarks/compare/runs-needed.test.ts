@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { compareArms } from '../../../../benchmarks/compare/arms.ts';
 import { comparable } from '../../../../benchmarks/compare/comparable.ts';
-import { runsToCompare, runsToProve, tooFewToCompare } from '../../../../benchmarks/compare/runs-needed.ts';
+import { runsToCompare, tooFewToCompare, tooFewToProve } from '../../../../benchmarks/compare/runs-needed.ts';
 import { compareSessions } from '../../../../benchmarks/compare/sessions.ts';
 import { ONE_LOOK } from '../../../../benchmarks/statistics/comparison.ts';
 import { choose, loadSuites } from '../../../../benchmarks/suites/load.ts';
@@ -40,14 +40,20 @@ describe('the runs that verdicts between arms need', () => {
     compareArms(comparable(makeSession({ runs, noise: 0.002 })), { rule: ONE_LOOK }).rows.map(({ verdict }) => verdict);
 
   it('are the fewest with which any is given', () => {
-    const needed = runsToProve(makeSession().measurements) ?? 0;
+    const places = makeSession().measurements;
+    // Six benchmarks, each with the cache and in qemu against box64 without it.
+    const needed = 7;
+    expect(tooFewToProve(places, needed)).toBeNull();
+    expect(tooFewToProve(places, needed - 1)).toBe(
+      '6 runs in each arm can prove no difference among 12 comparisons; --runs 7 can.',
+    );
     expect(verdictsOf(needed).some(({ kind }) => kind === 'faster')).toBe(true);
     const fewer = verdictsOf(needed - 1).map((one) => one.kind === 'inconclusive' && one.because);
     expect(new Set(fewer)).toEqual(new Set(['too-few-runs']));
   });
 
   it('are not known where no arm is held against another', () => {
-    expect(runsToProve(makeSession({ arms: [WARM, NATIVE] }).measurements)).toBeNull();
-    expect(runsToProve([])).toBeNull();
+    expect(tooFewToProve(makeSession({ arms: [WARM, NATIVE] }).measurements, 1)).toBeNull();
+    expect(tooFewToProve([], 1)).toBeNull();
   });
 });

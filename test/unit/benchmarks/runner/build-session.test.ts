@@ -100,7 +100,7 @@ describe('builds of a user’s image', () => {
   test('that are too few to prove anything are said to be, with how many would do', async () => {
     const builds = new Builds();
     await builds.run(() => STEPS, 5);
-    expect(builds.notes).toEqual(['5 builds in each arm can prove no difference among 3 comparisons; --runs 6 can.']);
+    expect(builds.notes).toEqual(['5 runs in each arm can prove no difference among 3 comparisons; --runs 6 can.']);
     builds.notes.length = 0;
     await builds.run(() => STEPS, 6);
     expect(builds.notes).toEqual([]);
